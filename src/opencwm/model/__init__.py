@@ -1,0 +1,1 @@
+"""The model: configuration, decoder, attention, rotary embeddings, checkpoints on disk."""
