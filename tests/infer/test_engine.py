@@ -1,0 +1,137 @@
+import random
+
+import pytest
+import torch
+
+from opencwm.infer.engine import Engine
+from opencwm.model.config import ModelConfig, RopeScaling, layer_pattern
+from opencwm.model.transformer import Transformer
+from opencwm.protocols import Request
+
+VOCAB = 97
+
+
+def tiny_model(*, qk_norm: bool, window: int = 8, layers: int = 5, seed: int = 0, length: int = 512) -> Transformer:
+    """A random model whose next token is far from constant."""
+    config = ModelConfig(
+        vocab_size=VOCAB,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=layers,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=8,
+        layer_types=layer_pattern(layers),
+        sliding_window=window,
+        max_position_embeddings=length,
+        qk_norm=qk_norm,
+        rope_scaling=None if qk_norm else RopeScaling(original_max_position_embeddings=32),
+        rope_theta=1e4,
+    )
+    model = Transformer(config)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim > 1:
+                parameter.normal_(0, 0.3, generator=generator)
+    return model.eval()
+
+
+@torch.no_grad()
+def naive(model: Transformer, prompt: list[int], max_tokens: int, stop_ids: frozenset[int] = frozenset()):
+    """The loop without a cache: tokens, and the log-probability of each."""
+    tokens, logprobs = list(prompt), []
+    while len(tokens) - len(prompt) < max_tokens:
+        logits = model.score(torch.tensor(tokens), [len(tokens)])[-1]
+        tokens.append(int(logits.argmax()))
+        logprobs.append(float(logits.log_softmax(-1)[tokens[-1]]))
+        if tokens[-1] in stop_ids:
+            break
+    return tuple(tokens[len(prompt) :]), logprobs
+
+
+@pytest.fixture(scope="module", params=["cwm", "qwen3"])
+def model(request):
+    model = tiny_model(qk_norm=request.param == "qwen3")
+    assert model.config.model_type == request.param
+    return model
+
+
+def random_requests(rng: random.Random, count: int, **changes) -> list[Request]:
+    return [
+        Request(
+            prompt=tuple(rng.randrange(VOCAB) for _ in range(rng.choice([1, 2, 7, 8, 9, 17, 40]))),
+            max_tokens=rng.choice([1, 3, 12, 30]),
+            logprobs=True,
+            **changes,
+        )
+        for _ in range(count)
+    ]
+
+
+@pytest.mark.parametrize("max_batch", [1, 3, 16])
+def test_greedy_equals_the_loop_without_a_cache(model, max_batch):
+    requests = random_requests(random.Random(max_batch), 12)
+    completions = Engine(model, max_batch=max_batch).generate(requests)
+    for request, completion in zip(requests, completions, strict=True):
+        tokens, logprobs = naive(model, list(request.prompt), request.max_tokens)
+        assert completion.tokens == tokens
+        assert completion.finish == "length"
+        assert completion.logprobs == pytest.approx(logprobs, abs=1e-4)
+
+
+def test_output_is_varied_enough_for_these_tests(model):
+    tokens, _ = naive(model, [1, 2, 3], 30)
+    assert len(set(tokens)) > 5
+
+
+def test_stop_ids_end_a_completion_and_are_its_last_token(model):
+    tokens, _ = naive(model, [5, 6], 30)
+    stop = frozenset({tokens[10]})
+    first = tokens.index(tokens[10])
+    completion = Engine(model).generate([Request(prompt=(5, 6), max_tokens=30, stop_ids=stop)])[0]
+    assert (completion.tokens, completion.finish) == (tokens[: first + 1], "stop")
+
+
+def test_requests_that_share_a_beginning_get_what_they_get_alone(model):
+    rng = random.Random(7)
+    base = tuple(rng.randrange(VOCAB) for _ in range(40))
+    prompts = [base, base[:33], (*base[:20], 3, 4), base[:20], (*base, *base), base[:1], base]
+    requests = [Request(prompt=prompt, max_tokens=10) for prompt in prompts]
+    together = Engine(model, max_batch=2).generate(requests)
+    assert [item.tokens for item in together] == [naive(model, list(prompt), 10)[0] for prompt in prompts]
+
+
+def test_sampling_depends_on_the_seed_and_not_on_the_company(model):
+    rng = random.Random(1)
+    requests = [Request(prompt=(1, 2, seed), max_tokens=20, temperature=1.0, top_p=0.9, seed=seed) for seed in range(6)]
+    alone = [Engine(model).generate([request])[0].tokens for request in requests]
+    crowd = requests + random_requests(rng, 9)
+    assert [item.tokens for item in Engine(model, max_batch=4).generate(crowd)[:6]] == alone
+    other = [Request(prompt=(1, 2, seed), max_tokens=20, temperature=1.0, seed=seed + 100) for seed in range(6)]
+    assert [item.tokens for item in Engine(model).generate(other)] != alone
+
+
+def test_scores_are_those_of_the_naive_forward(model):
+    rng = random.Random(3)
+    sequences = [[rng.randrange(VOCAB) for _ in range(length)] for length in (2, 9, 30, 1, 17)]
+    for sequence, scores in zip(sequences, Engine(model).score(sequences), strict=True):
+        logits = model.score(torch.tensor(sequence), [len(sequence)])[:-1]
+        assert scores.argmax == tuple(logits.argmax(-1).tolist())
+        expected = logits.log_softmax(-1)[torch.arange(len(sequence) - 1), sequence[1:]].tolist()
+        assert scores.logprobs == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_sequence_ends_where_the_model_does():
+    model = tiny_model(qk_norm=True, length=16)
+    done = Engine(model).generate([Request(prompt=(1,) * 10, max_tokens=50), Request(prompt=(1,) * 16, max_tokens=5)])
+    assert [(len(item.tokens), item.finish) for item in done] == [(6, "length"), (0, "length")]
+
+
+def test_bfloat16_weights_give_float32_log_probabilities():
+    model = tiny_model(qk_norm=True)
+    frequencies = model.frequencies.clone()
+    model.to(torch.bfloat16).frequencies = frequencies
+    completion = Engine(model).generate([Request(prompt=(1, 2, 3), max_tokens=20, logprobs=True)])[0]
+    coarse = [value for value in completion.logprobs if torch.tensor(value).bfloat16().item() == value]
+    assert len(coarse) < 5
