@@ -21,7 +21,7 @@ from types import MappingProxyType
 from typing import Any
 
 from opencwm.errors import ConfigError
-from opencwm.trace.text import Special, split_specials
+from opencwm.trace.stream import Special, split_specials
 
 try:
     import tokenizers

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from opencwm.trace.parsing import Parser, TokenStream
 from opencwm.trace.recording.frame import Frame, Trace
-from opencwm.trace.text import Parsed, Piece, Special, Stack, context_pieces, frame_pieces, has_end
+from opencwm.trace.stream import Parsed, Piece, Special, Stack, context_pieces, frame_pieces, has_end
 
 
 class Codec(Protocol):
@@ -68,6 +69,22 @@ def render_context(context: str, tokenizer: Codec) -> list[int]:
 def render_frame(frame: Frame, stack: Stack, tokenizer: Codec) -> list[int]:
     """One frame's tokens, after the frames that `stack` has seen; moves `stack` past it."""
     return _encode(frame_pieces(frame, stack), tokenizer)
+
+
+def parse(ids: Sequence[int], tokenizer: Codec, *, changed_only: bool = False) -> Parsed:
+    """What a whole stream of tokens says; whatever is wrong with it is in the result's `error`."""
+    return Parser(TokenStream(ids, tokenizer), Stack(), changed_only=changed_only).parse()
+
+
+def parse_frames(
+    ids: Sequence[int], tokenizer: Codec, stack: Stack | None = None, *, changed_only: bool = False
+) -> Parsed:
+    """The same from the start of a frame on, after the frames that `stack` has seen; moves `stack` past new ones.
+
+    This is how one frame is read after a true prefix: `parse_frames(ids, tokenizer, stack.copy()).frames`.
+    """
+    parser = Parser(TokenStream(ids, tokenizer), Stack() if stack is None else stack, changed_only=changed_only)
+    return parser.parse_frames()
 
 
 def _encode(pieces: Iterable[Piece], tokenizer: Codec) -> list[int]:
