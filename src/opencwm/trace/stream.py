@@ -164,7 +164,7 @@ def has_end(trace: Trace | Parsed) -> bool:
 def context_pieces(context: str) -> Iterator[Piece]:
     yield Special.BEGIN_OF_TEXT
     yield Special.TRACE_CONTEXT_START
-    yield _encodable(framed_context(context))
+    yield encodable(framed_context(context))
     yield Special.FRAME_SEP
 
 
@@ -176,7 +176,7 @@ def frame_pieces(frame: Frame, stack: Stack) -> Iterator[Piece]:
         shown = {} if frame.locals is None else frame.locals.set
         yield json.dumps({name: shown.get(name, UNCHANGED) for name in resolved})
     yield Special.ACTION_SEP
-    yield _encodable(without_marker(frame.source_line)) + "\n"
+    yield encodable(without_marker(frame.source_line)) + "\n"
     if frame.event in ("return", "exception"):
         yield Special.ARG_SEP
         yield json.dumps(frame.value or "")
@@ -193,7 +193,7 @@ def pieces(trace: Trace | Parsed) -> Iterator[Piece]:
         yield Special.END_OF_TEXT
 
 
-def _encodable(text: str) -> str:
+def encodable(text: str) -> str:
     """The text with lone surrogates written out, so that it can be encoded as UTF-8."""
     return _LONE_SURROGATE.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
 
