@@ -29,9 +29,8 @@ class RMSNorm(nn.Module):
 
 
 class Attention(nn.Module):
-    def __init__(self, config: ModelConfig, layer: int) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.layer = layer
         self.head_dim = config.head_dim
         hidden, head = config.hidden_size, config.head_dim
         self.q_proj = nn.Linear(hidden, config.num_attention_heads * head, bias=False)
@@ -41,14 +40,14 @@ class Attention(nn.Module):
         self.q_norm = RMSNorm(head, config.rms_norm_eps) if config.qk_norm else None
         self.k_norm = RMSNorm(head, config.rms_norm_eps) if config.qk_norm else None
 
-    def forward(self, x_TD: Tensor, cos: Tensor, sin: Tensor, attend: Attend) -> Tensor:
+    def forward(self, x_TD: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values as `attend` takes them; the rest of the layer is `o_proj`, after it."""
         q_TNH = self.q_proj(x_TD).unflatten(-1, (-1, self.head_dim))
         k_TKH = self.k_proj(x_TD).unflatten(-1, (-1, self.head_dim))
         v_TKH = self.v_proj(x_TD).unflatten(-1, (-1, self.head_dim))
         if self.q_norm is not None and self.k_norm is not None:
             q_TNH, k_TKH = self.q_norm(q_TNH), self.k_norm(k_TKH)
-        out_TNH = attend(self.layer, rotate(q_TNH, cos, sin), rotate(k_TKH, cos, sin), v_TKH)
-        return self.o_proj(out_TNH.flatten(1))  # type: ignore[no-any-return]
+        return rotate(q_TNH, cos, sin), rotate(k_TKH, cos, sin), v_TKH
 
 
 class FeedForward(nn.Module):
@@ -68,12 +67,21 @@ class Block(nn.Module):
     def __init__(self, config: ModelConfig, layer: int) -> None:
         super().__init__()
         self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self.self_attn = Attention(config, layer)
+        self.self_attn = Attention(config)
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.mlp = FeedForward(config)
+        self.layer = layer
 
     def forward(self, x_TD: Tensor, cos: Tensor, sin: Tensor, attend: Attend) -> Tensor:
-        x_TD = x_TD + self.self_attn(self.input_layernorm(x_TD), cos, sin, attend)
+        return self.after(x_TD, attend(self.layer, *self.before(x_TD, cos, sin)))
+
+    # The two halves hold everything but the attention itself: static shapes, which can be compiled.
+
+    def before(self, x_TD: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return self.self_attn(self.input_layernorm(x_TD), cos, sin)  # type: ignore[no-any-return]
+
+    def after(self, x_TD: Tensor, attended_TNH: Tensor) -> Tensor:
+        x_TD = x_TD + self.self_attn.o_proj(attended_TNH.flatten(1))
         return x_TD + self.mlp(self.post_attention_layernorm(x_TD))  # type: ignore[no-any-return]
 
 

@@ -1,0 +1,237 @@
+"""The training loop, to be read aloud.
+
+    batch -> hidden states -> logits where the loss is -> loss -> gradients -> clip -> optimizers -> a line of numbers
+
+A run is a folder. It holds the resolved configuration, `metrics.jsonl`, the state to go on from, and at the end the
+model in Hugging Face layout. A run that is killed goes on from its last state, bit for bit as if nothing had happened
+(on the CPU, at the same number of threads). Sources: CWM (arXiv 2510.02387) section 4 for the recipe's shape; sizes
+and rates are ours, measured.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from opencwm.data.pack import Batch, PackState
+from opencwm.errors import ConfigError, DataError
+from opencwm.model.attention import PackedAttention
+from opencwm.model.transformer import Transformer
+from opencwm.train import checkpoint, optim
+from opencwm.train.checkpoint import Progress
+from opencwm.train.optim import OptimConfig
+from opencwm.train.schedule import ScheduleConfig
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoopConfig:
+    num_steps: int
+    """Optimizer steps of the whole run."""
+    seq_len: int = 2048
+    """Tokens per row."""
+    num_rows: int = 4
+    """Rows per optimizer step."""
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    precision: Literal["auto", "bf16", "float32"] = "auto"
+    """auto: bf16 autocast where the CPU multiplies it natively, float32 elsewhere."""
+    compile: bool = False
+    """Fuse the element-wise work of each block with torch.compile; needs a C++ compiler."""
+    train_on_context: bool = False
+    """Loss also on the context, not on the frames alone."""
+    threads: int = 1
+    """CPU threads of torch."""
+    seed: int = 0
+    log_every: int = 20
+    """Steps between two log lines."""
+    save_every: int = 200
+    """Steps between two saved states."""
+
+
+LOSS_PIECE = 2048
+"""Targets whose logits are held at once."""
+
+Log = Callable[[dict[str, Any]], None]
+
+
+def train(
+    model: Transformer,
+    batches: Callable[[PackState], Iterator[tuple[Batch, PackState]]],
+    config: LoopConfig,
+    run: Path,
+    *,
+    log: Log,
+    stop: Callable[[Progress], bool] = lambda progress: False,
+) -> Progress:
+    """Train `model` in `run` until `config.num_steps`, the end of the data, or `stop(progress)`; resumes what is there.
+
+    Raises DataError where a loss is not finite: the update is not made, the state before it stays on disk.
+    """
+    torch.set_num_threads(config.threads)
+    run.mkdir(parents=True, exist_ok=True)
+    dtype, why = precision(config.precision)
+    optimizers = optim.build(model, config.optim)
+    progress = checkpoint.load(run, model, optimizers) or Progress()
+    # groups are scaled from these; a resumed state holds decayed rates
+    peaks = [[group["lr"] for group in o.param_groups] for o in optim.build(model, config.optim)]
+    if config.compile:
+        compile_blocks(model)
+    log(
+        {
+            "event": "start",
+            "step": progress.step,
+            "parameters": model.num_parameters,
+            "precision": str(dtype),
+            "why": why,
+        }
+    )
+    model.train()
+    started, meter = time.perf_counter() - progress.seconds, Meter(progress)
+    for batch, loader in batches(progress.loader):
+        if progress.step >= config.num_steps or stop(progress):
+            break
+        factor = config.schedule.factor(progress.step, config.num_steps)
+        loss, num_trained = loss_of(model, batch, dtype)
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.optim.clip or math.inf)
+        if not math.isfinite(float(norm)):
+            raise DataError(
+                f"step {progress.step}: the gradient is not finite", fix="lower the learning rate and resume"
+            )
+        for optimizer, rates in zip(optimizers, peaks, strict=True):
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate * factor
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        progress = replace(
+            progress,
+            step=progress.step + 1,
+            num_tokens=progress.num_tokens + len(batch.inputs),
+            seconds=time.perf_counter() - started,
+            loader=loader,
+        )
+        meter.add(float(loss), float(norm), num_trained)
+        if progress.step % config.log_every == 0:
+            log(meter.line(progress, config, config.optim.lr * factor))
+            meter = Meter(progress)
+        if progress.step % config.save_every == 0:
+            checkpoint.save(run, model, optimizers, progress)
+    checkpoint.save(run, model, optimizers, progress)
+    return progress
+
+
+def loss_of(model: Transformer, batch: Batch, dtype: torch.dtype) -> tuple[Tensor, int]:
+    """Mean cross-entropy in nats over the trained targets of a batch, and how many there are."""
+    inputs, targets = torch.from_numpy(batch.inputs).long(), torch.from_numpy(batch.targets).long()
+    positions = torch.cat([torch.arange(length) for length in batch.lengths])
+    trained = torch.from_numpy(batch.trained).nonzero()[:, 0]
+    with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+        hidden = model(inputs, positions, PackedAttention(model.config, batch.lengths))[trained]
+        # in pieces: an allocation past 32 MB costs fresh pages from the system, every step
+        losses = [
+            F.cross_entropy(model.logits(part).float(), target, reduction="sum")
+            for part, target in zip(
+                torch.split(hidden, LOSS_PIECE), torch.split(targets[trained], LOSS_PIECE), strict=True
+            )
+        ]
+    return torch.stack(losses).sum() / len(trained), len(trained)
+
+
+def precision(choice: str) -> tuple[torch.dtype, str]:
+    """The type of matrix products, and why."""
+    if choice == "float32":
+        return torch.float32, "asked for"
+    if choice == "bf16":
+        return torch.bfloat16, "asked for"
+    flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    if "amx_bf16" in flags or "avx512_bf16" in flags:
+        return torch.bfloat16, "this CPU multiplies bf16 natively"
+    return torch.float32, "this CPU does not multiply bf16 natively"
+
+
+def compile_blocks(model: Transformer) -> None:
+    """Compile what lies between the attention calls of each block; attention itself sees ragged lengths."""
+    for block in model.model.layers:
+        for half in ("before", "after"):
+            setattr(block, half, torch.compile(getattr(block, half), dynamic=False))
+
+
+class Meter:
+    """Means since the last log line."""
+
+    def __init__(self, since: Progress) -> None:
+        self.since = since
+        self.losses: list[float] = []
+        self.norms: list[float] = []
+        self.num_trained = 0
+
+    def add(self, loss: float, norm: float, num_trained: int) -> None:
+        self.losses.append(loss)
+        self.norms.append(norm)
+        self.num_trained += num_trained
+
+    def line(self, progress: Progress, config: LoopConfig, lr: float) -> dict[str, Any]:
+        seconds = progress.seconds - self.since.seconds
+        num_steps = progress.step - self.since.step
+        return {
+            "event": "step",
+            "step": progress.step,
+            "num_steps": config.num_steps,
+            "loss": sum(self.losses) / len(self.losses),
+            "grad_norm": sum(self.norms) / len(self.norms),
+            "lr": lr,
+            "tokens": progress.num_tokens,
+            "tokens_per_s": (progress.num_tokens - self.since.num_tokens) / seconds,
+            "trained_share": self.num_trained / (progress.num_tokens - self.since.num_tokens),
+            "seconds": progress.seconds,
+            "eta_s": (config.num_steps - progress.step) * seconds / num_steps,
+        }
+
+
+def write_metrics(path: Path) -> Log:
+    """A log that appends every record to a JSON-lines file."""
+
+    def log(record: dict[str, Any]) -> None:
+        with open(path, "a") as file:
+            file.write(json.dumps(record) + "\n")
+
+    return log
+
+
+def progress_line(record: dict[str, Any]) -> str:
+    """One record as a person reads it, units on every number."""
+    if record["event"] == "start":
+        return (
+            f"{record['parameters'] / 1e6:.1f}M parameters, from step {record['step']}, "
+            f"matrix products in {record['precision'].removeprefix('torch.')} ({record['why']})"
+        )
+    minutes, seconds = divmod(int(record["eta_s"]), 60)
+    return (
+        f"step {record['step']:05d}/{record['num_steps']:05d}  loss {record['loss']:.4f}"
+        f"  grad {record['grad_norm']:.2f}  lr {record['lr']:.2e}  {record['tokens_per_s'] / 1e3:.1f}k tok/s"
+        f"  {record['tokens'] / 1e6:.2f}M tok"
+        f"  eta {minutes}m{seconds:02d}s"
+    )
+
+
+def check_run(run: Path, resolved: dict[str, Any]) -> None:
+    """Keep the resolved configuration of a run; refuse to resume one under another, naming the keys that differ."""
+    path = run / "config.json"
+    if path.exists():
+        before = json.loads(path.read_text())
+        differing = sorted(key for key in before.keys() | resolved.keys() if before.get(key) != resolved.get(key))
+        if differing:
+            raise ConfigError(
+                f"{run} holds a run made under another configuration (differs in: {', '.join(differing)})",
+                fix="give another run folder, or the same settings to go on",
+            )
+        return
+    run.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(resolved, indent=2) + "\n")
