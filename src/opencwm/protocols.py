@@ -71,7 +71,7 @@ class Completion:
     """Ids made after the prompt; empty from servers that do not tell them."""
     text: str
     finish: Finish
-    """`stop`: a stop token or text; `length`: max_tokens or the model is full; `failed`: infrastructure, see `error`."""
+    """`stop`: a stop token or text; `length`: no room for more; `failed`: infrastructure, see `error`."""
     logprobs: tuple[float, ...] | None = None
     """Natural logarithms, one per token, of the model's own distribution: before temperature, top-p and grammar."""
     error: str | None = None

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from opencwm.model.attention import attention
+from opencwm.model.attention import PackedAttention
 from opencwm.model.config import ModelConfig
 
 GROWTH = 256
@@ -32,6 +32,7 @@ class Prefix:
         self.tokens: list[int] = []
         self.keys: list[Tensor] = []
         self.values: list[Tensor] = []
+        self._alone = PackedAttention(config, [])
 
     def cut(self, length: int) -> None:
         """Forget everything after the first `length` positions."""
@@ -45,7 +46,9 @@ class Prefix:
         if not self.tokens:
             self.keys.append(k_TKH)
             self.values.append(v_TKH)
-            return attention(q_TNH, k_TKH, v_TKH, window)
+            if layer == 0:
+                self._alone = PackedAttention(self.config, [len(q_TNH)])
+            return self._alone(layer, q_TNH, k_TKH, v_TKH)
         keys = self.keys[layer] = torch.cat([self.keys[layer], k_TKH])
         values = self.values[layer] = torch.cat([self.values[layer], v_TKH])
         return attend_after(q_TNH, keys, values, window)
