@@ -14,6 +14,7 @@ import ast
 import builtins
 import hashlib
 from collections.abc import Iterator
+from typing import Any
 
 BUILTINS = frozenset(dir(builtins))
 KEY_BYTES = 16
@@ -110,7 +111,7 @@ def _write_node(node: ast.AST, names: _Names, parts: list[str]) -> None:
     for field in node._fields:
         if field in SKIPPED_FIELDS:
             continue
-        value = getattr(node, field, None)
+        value: Any = getattr(node, field, None)
         if field == "body" and isinstance(value, list):
             value = _without_docstring(node, value)
         if own_call and field == "keywords":
@@ -138,14 +139,14 @@ def _is_binding(node: ast.AST, field: str) -> bool:
     if isinstance(node, ast.arg):
         return field == "arg"
     named = (*FUNCTIONS, ast.ClassDef, ast.ExceptHandler, ast.MatchAs, ast.MatchStar)
-    return isinstance(node, named) and field == "name" or isinstance(node, ast.MatchMapping) and field == "rest"
+    if isinstance(node, ast.MatchMapping):
+        return field == "rest"
+    return isinstance(node, named) and field == "name"
 
 
 def _without_docstring(node: ast.AST, body: list[ast.stmt]) -> list[ast.stmt]:
-    documented = isinstance(node, (*FUNCTIONS, ast.ClassDef, ast.Module))
-    if documented and body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
-        if isinstance(body[0].value.value, str):
-            return body[1:]
+    if isinstance(node, (*FUNCTIONS, ast.ClassDef, ast.Module)) and ast.get_docstring(node, clean=False) is not None:
+        return body[1:]
     return body
 
 

@@ -1,0 +1,202 @@
+"""Cut one function out of its module, with just what it needs: helpers, constants, imports.
+
+    module source + "f" --> source of f, the helpers it calls, the constants and imports they use | None
+
+None where the cut-out would not be a pure, small program: it reads or writes the outside world (I/O, clocks, random
+numbers, processes, threads, interpreter state), writes a global, needs a name that is not defined by a plain top-level
+statement of the module, is decorated, or is too long. Purity is judged by names, before anything is run, so it errs
+on the strict side; what slips through meets the sandbox.
+
+The text is the author's, comments included; docstrings are left out, since doctests in them give the answers away.
+"""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from opencwm.data.dedup import BUILTINS, FUNCTIONS
+from opencwm.data.literal_calls import is_literal
+
+MAX_FUNCTION_LINES = 60
+MAX_LINES = 110
+MAX_CHARS = 4_000
+PURE_MODULES = frozenset(
+    "abc array base64 binascii bisect calendar cmath collections colorsys copy dataclasses datetime decimal difflib "
+    "enum fnmatch fractions functools hashlib heapq html itertools json keyword math numbers operator posixpath re "
+    "statistics string struct textwrap token types typing unicodedata urllib.parse zlib".split()
+)
+NAMED = (*FUNCTIONS, ast.ClassDef, ast.ExceptHandler, ast.MatchAs, ast.MatchStar)
+IMPURE_BUILTINS = frozenset(
+    "breakpoint compile delattr eval exec exit globals help id input locals memoryview open print quit setattr vars "
+    "__import__ __build_class__ copyright credits license hash".split()
+)
+IMPURE_ATTRIBUTES = frozenset("now today utcnow choice random shuffle write flush read readline environ".split())
+ALLOWED_DUNDERS = frozenset({"__name__", "__init__", "__class__", "__doc__"})
+MUTATING_METHODS = frozenset(
+    "add append appendleft clear discard extend insert pop popitem popleft remove reverse setdefault sort "
+    "update".split()
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModuleSource:
+    """A parsed module and the top-level statements that bind each name."""
+
+    text: str
+    tree: ast.Module
+    bindings: dict[str, list[ast.stmt]]
+
+    @classmethod
+    def parse(cls, text: str) -> "ModuleSource":
+        """Raises SyntaxError or ValueError where the text is not Python."""
+        tree = ast.parse(text)
+        bindings: dict[str, list[ast.stmt]] = {}
+        for statement in tree.body:
+            for name in _bound_by(statement):
+                bindings.setdefault(name, []).append(statement)
+        return cls(text=text, tree=tree, bindings=bindings)
+
+
+def cut_out(module: ModuleSource, name: str) -> str | None:
+    """The self-contained source of the module's function `name`, or None where there is no pure, small one."""
+    chosen: dict[int, ast.stmt] = {}
+    waiting, done = [name], {"main"}  # `main` is the recorder's wrapper
+    if name in done:
+        return None
+    while waiting:
+        wanted = waiting.pop()
+        if wanted in done:
+            continue
+        done.add(wanted)
+        statements = module.bindings.get(wanted, [])
+        if not statements and wanted in BUILTINS and wanted not in IMPURE_BUILTINS:
+            continue
+        if len(statements) != 1 or not _is_usable(statements[0]):
+            return None
+        chosen[statements[0].lineno] = statements[0]
+        needed = set(_free_names(statements[0]))
+        if needed & {"main"}:
+            return None
+        waiting.extend(sorted(needed - done))
+    statements = [chosen[line] for line in sorted(chosen)]
+    if _writes_a_global(statements):
+        return None
+    return _join(module, statements)
+
+
+def _join(module: ModuleSource, statements: list[ast.stmt]) -> str | None:
+    lines = module.text.split("\n")  # not splitlines: a form feed does not end a line of Python
+    blocks = [_text_of(statement, lines) for statement in statements]
+    text = ""
+    for statement, block in zip(statements, blocks, strict=True):
+        spacing = "\n\n" if text and isinstance(statement, (*FUNCTIONS, ast.ClassDef)) else ""
+        text += spacing + block + "\n"
+    return text if text.count("\n") <= MAX_LINES and len(text) <= MAX_CHARS else None
+
+
+def _text_of(statement: ast.stmt, lines: list[str]) -> str:
+    """The statement as written, without docstrings."""
+    assert statement.end_lineno is not None
+    dropped: set[int] = set()
+    for node in ast.walk(statement):
+        if isinstance(node, (*FUNCTIONS, ast.ClassDef)) and len(node.body) > 1 and ast.get_docstring(node) is not None:
+            string = node.body[0]
+            assert string.end_lineno is not None
+            if node.body[1].lineno > string.end_lineno and string.lineno > node.lineno:
+                dropped.update(range(string.lineno, string.end_lineno + 1))
+    kept = [lines[n - 1] for n in range(statement.lineno, statement.end_lineno + 1) if n not in dropped]
+    while len(kept) > 1 and not kept[1].strip():
+        del kept[1]  # the blank line that followed the docstring
+    return "\n".join(line.rstrip() for line in kept)
+
+
+def _bound_by(statement: ast.stmt) -> Iterator[str]:
+    """Names that a top-level statement binds, at any depth that is not a function's own."""
+    if isinstance(statement, (*FUNCTIONS, ast.ClassDef)):
+        yield statement.name
+        return
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            yield node.id
+        elif isinstance(node, ast.alias):
+            yield node.asname or node.name.partition(".")[0]
+        elif isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+            yield node.name
+
+
+def _is_usable(statement: ast.stmt) -> bool:
+    if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+        return not statement.decorator_list and _length(statement) <= MAX_FUNCTION_LINES and _is_pure(statement)
+    if isinstance(statement, ast.Import):
+        return all(each.name in PURE_MODULES for each in statement.names)
+    if isinstance(statement, ast.ImportFrom):
+        return not statement.level and statement.module in PURE_MODULES
+    if isinstance(statement, ast.Assign | ast.AnnAssign):
+        return (
+            statement.value is not None and _is_constant(statement.value) and _length(statement) <= MAX_FUNCTION_LINES
+        )
+    return False
+
+
+def _is_constant(value: ast.expr) -> bool:
+    """A literal, a compiled pattern, or an expression of constants: something a module computes once."""
+    if is_literal(value):
+        return True
+    for node in ast.walk(value):
+        if isinstance(node, ast.Lambda | ast.Await | ast.Yield | ast.YieldFrom | ast.NamedExpr):
+            return False
+        if isinstance(node, ast.Name) and node.id in IMPURE_BUILTINS:
+            return False
+        if isinstance(node, ast.Attribute) and (node.attr in IMPURE_ATTRIBUTES or _is_dunder(node.attr)):
+            return False
+    return True
+
+
+def _is_pure(definition: ast.stmt) -> bool:
+    for node in ast.walk(definition):
+        if isinstance(node, ast.Global | ast.AsyncFunctionDef | ast.Await | ast.Import | ast.ImportFrom):
+            return False
+        if isinstance(node, ast.Name) and node.id in IMPURE_BUILTINS:
+            return False
+        if isinstance(node, ast.Attribute) and (node.attr in IMPURE_ATTRIBUTES or _is_dunder(node.attr)):
+            return False
+    return True
+
+
+def _is_dunder(name: str) -> bool:
+    return name.startswith("__") and name.endswith("__") and name not in ALLOWED_DUNDERS
+
+
+def _free_names(statement: ast.stmt) -> Iterator[str]:
+    """Names that the statement takes from outside itself; a name that any of its scopes binds counts as its own."""
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        return
+    inside: set[str] = set()
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            inside.add(node.id)
+        elif isinstance(node, ast.arg):
+            inside.add(node.arg)
+        elif isinstance(node, NAMED) and node.name:
+            inside.add(node.name)
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id not in inside:
+            yield node.id
+
+
+def _writes_a_global(statements: list[ast.stmt]) -> bool:
+    """Whether a function changes a constant of the module in place: `CACHE[key] = value`, `SEEN.append(x)`."""
+    constants = {n for each in statements if isinstance(each, ast.Assign | ast.AnnAssign) for n in _bound_by(each)}
+    for statement in statements:
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Subscript | ast.Attribute) and isinstance(node.value, ast.Name):
+                stored = not isinstance(node.ctx, ast.Load)
+                mutates = isinstance(node, ast.Attribute) and node.attr in MUTATING_METHODS
+                if node.value.id in constants and (stored or mutates):
+                    return True
+    return False
+
+
+def _length(statement: ast.stmt) -> int:
+    assert statement.end_lineno is not None
+    return statement.end_lineno - statement.lineno + 1
