@@ -28,7 +28,7 @@ class Limits:
     """Seconds of CPU time per process; None for `wall_s` rounded up, plus one."""
     memory_bytes: int = 1024 * MIB
     """Address space per process; an allocation beyond it fails inside the program."""
-    processes: int = 32
+    max_processes: int = 32
     """Processes and threads alive at once, the program itself included."""
     open_files: int = 64
     """Open file descriptors per process."""
@@ -41,11 +41,22 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
+_IN_WORDS = {
+    "user": "no user namespace",
+    "network": "network not isolated",
+    "processes": "processes not isolated",
+    "filesystem": "files not isolated",
+    "ipc": "shared memory not isolated",
+    "non_root": "runs as root",
+    "syscalls": "system calls not filtered",
+    "disk_bytes": "disk use not limited",
+    "max_processes": "number of processes not limited",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Enforced:
-    """What really surrounded a run. Limits of `Limits` that are not named in `missing` were in force."""
+    """What really surrounded a run. A limit of `Limits` that is not named in `missing` was in force."""
 
     user: bool
     """A user namespace of its own, without capabilities and without further namespaces."""
@@ -62,7 +73,7 @@ class Enforced:
     syscalls: bool
     """A filter refuses the system calls that no ordinary program needs (mounts, tracing, keys, BPF, ...)."""
     missing: Mapping[str, str] = field(default_factory=dict)
-    """What is not enforced -> why."""
+    """What is not enforced, of the fields above and of `disk_bytes` and `max_processes` -> why."""
 
     @property
     def is_isolated(self) -> bool:
@@ -72,9 +83,10 @@ class Enforced:
     @property
     def sentence(self) -> str:
         """One line for people, such as `network not isolated (unshare: Operation not permitted)`."""
-        if not self.missing:
-            return "isolated"
-        return "; ".join(f"{name} not isolated ({reason})" for name, reason in self.missing.items())
+        by_reason: dict[str, list[str]] = {}
+        for name, reason in self.missing.items():
+            by_reason.setdefault(reason, []).append(_IN_WORDS[name])
+        return "; ".join(f"{', '.join(words)} ({reason})" for reason, words in by_reason.items()) or "isolated"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

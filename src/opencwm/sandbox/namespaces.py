@@ -42,13 +42,17 @@ class NamespaceSandbox:
         """What a run of `program` would be surrounded by."""
         missing = dict(self.kernel.refused)
         held = {name: name not in missing for name in (*ISOLATION, "syscalls")}
-        non_root = True
+        non_root = True  # a caller who is not root stays what it is
         if self.kernel.is_root and not held["filesystem"]:
             # without our own view of the files, a made-up user sees only what the modes let it see
             hidden = [path for path in (find_program(program), *readable) if not is_open_to_others(str(path))]
             if hidden:
                 non_root = False
                 missing["non_root"] = f"{hidden[0]} is closed to other users"
+        if not held["filesystem"]:
+            missing["disk_bytes"] = missing["filesystem"]
+        if not held["user"] and not (self.kernel.is_root and non_root):
+            missing["max_processes"] = missing["user"]  # the kernel counts per user, and this one is shared
         return Enforced(**held, non_root=non_root, missing=missing)
 
     def run(
