@@ -19,6 +19,7 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.optim import Optimizer
 
 from opencwm.data.pack import Batch, PackState
 from opencwm.errors import ConfigError, DataError
@@ -69,16 +70,22 @@ def train(
     *,
     log: Log,
     stop: Callable[[Progress], bool] = lambda progress: False,
-) -> Progress:
+    prepare: Callable[[list[Optimizer]], None] | None = None,
+) -> tuple[Progress, list[Optimizer]]:
     """Train `model` in `run` until `config.num_steps`, the end of the data, or `stop(progress)`; resumes what is there.
 
-    Raises DataError where a loss is not finite: the update is not made, the state before it stays on disk.
+    `prepare` may fill the optimizers of
+    a run that starts anew. Raises DataError where a gradient is not finite: the update is
+    not made, the state before it stays on disk.
     """
     torch.set_num_threads(config.threads)
     run.mkdir(parents=True, exist_ok=True)
     dtype, why = precision(config.precision)
     optimizers = optim.build(model, config.optim)
-    progress = checkpoint.load(run, model, optimizers) or Progress()
+    resumed = checkpoint.load(run, model, optimizers)
+    if resumed is None and prepare is not None:
+        prepare(optimizers)
+    progress = resumed or Progress()
     # groups are scaled from these; a resumed state holds decayed rates
     peaks = [[group["lr"] for group in o.param_groups] for o in optim.build(model, config.optim)]
     if config.compile:
@@ -117,14 +124,14 @@ def train(
             seconds=time.perf_counter() - started,
             loader=loader,
         )
-        meter.add(float(loss), float(norm), num_trained)
+        meter.add(float(loss.detach()), float(norm), num_trained)
         if progress.step % config.log_every == 0:
             log(meter.line(progress, config, config.optim.lr * factor))
             meter = Meter(progress)
         if progress.step % config.save_every == 0:
             checkpoint.save(run, model, optimizers, progress)
     checkpoint.save(run, model, optimizers, progress)
-    return progress
+    return progress, optimizers
 
 
 def loss_of(model: Transformer, batch: Batch, dtype: torch.dtype) -> tuple[Tensor, int]:

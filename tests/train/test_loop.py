@@ -1,0 +1,139 @@
+"""The loop learns, counts, and resumes bit for bit."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from opencwm.data.pack import Document, PackState, batches, pack
+from opencwm.errors import ConfigError, DataError
+from opencwm.model.config import ModelConfig
+from opencwm.model.transformer import Transformer
+from opencwm.train import checkpoint
+from opencwm.train.loop import LoopConfig, check_run, loss_of, train
+from opencwm.train.optim import OptimConfig
+from opencwm.train.schedule import ScheduleConfig
+
+SHAPE = ModelConfig(
+    vocab_size=32, hidden_size=32, intermediate_size=64, num_hidden_layers=3, num_attention_heads=2,
+    num_key_value_heads=1, head_dim=16, layer_types=("sliding_attention", "full_attention", "full_attention"),
+    sliding_window=8, max_position_embeddings=64, qk_norm=True,
+)  # fmt: skip
+LOOP = LoopConfig(
+    num_steps=12, seq_len=64, num_rows=2, precision="bf16", log_every=4, save_every=5,
+    optim=OptimConfig(lr=0.02, adam_lr=0.01), schedule=ScheduleConfig(warmup_steps=2),
+)  # fmt: skip
+
+
+class Counting:
+    """Endless documents: runs of consecutive numbers, which a model can learn."""
+
+    def __getitem__(self, index):
+        rng = np.random.default_rng(index)
+        start, size = rng.integers(1, 8), rng.integers(5, 24)
+        return Document((start + np.arange(size, dtype=np.int32)) % 31 + 1, 2)
+
+
+def rows(state: PackState):
+    return batches(pack(Counting(), LOOP.seq_len, state, waiting=4, pad_id=0), LOOP.num_rows)
+
+
+def fresh() -> Transformer:
+    model = Transformer(SHAPE)
+    model.initialise(0)
+    return model
+
+
+def quiet(record):
+    pass
+
+
+def test_loss_falls_and_the_log_has_units(tmp_path):
+    records = []
+    train(fresh(), rows, replace(LOOP, num_steps=60), tmp_path, log=records.append)
+    steps = [r for r in records if r["event"] == "step"]
+    assert [r["step"] for r in steps] == list(range(4, 61, 4))
+    assert steps[-1]["loss"] < 0.5 * steps[0]["loss"]
+    assert steps[-1]["tokens"] == 60 * 2 * 64
+    assert {"loss", "grad_norm", "lr", "tokens_per_s", "eta_s", "seconds"} <= steps[-1].keys()
+
+
+def test_stopped_and_resumed_equals_uninterrupted_bit_for_bit(tmp_path):
+    whole, _ = train((a := fresh()), rows, LOOP, tmp_path / "whole", log=quiet)
+    # stops after step 7: the last saved state is that of step 7, written when the loop ends
+    train(fresh(), rows, LOOP, tmp_path / "parts", log=quiet, stop=lambda progress: progress.step == 7)
+    resumed, _ = train((b := fresh()), rows, LOOP, tmp_path / "parts", log=quiet)
+    assert resumed.step == whole.step == 12
+    assert resumed.loader == whole.loader
+    for (name, x), y in zip(a.state_dict().items(), b.state_dict().values(), strict=True):
+        assert torch.equal(x, y), name
+
+
+def test_a_run_killed_between_saves_goes_on_from_the_last_one(tmp_path):
+    class Killed(BaseException):
+        pass
+
+    def die(progress):
+        if progress.step == 8:
+            raise Killed
+        return False
+
+    with pytest.raises(Killed):
+        train(fresh(), rows, LOOP, tmp_path, log=quiet, stop=die)
+    records = []
+    train((b := fresh()), rows, LOOP, tmp_path, log=records.append)
+    assert records[0]["step"] == 5
+    train((a := fresh()), rows, LOOP, tmp_path / "whole", log=quiet)
+    assert all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+
+
+def test_a_half_written_state_is_not_taken_for_one(tmp_path):
+    model = fresh()
+    train(model, rows, LOOP, tmp_path, log=quiet)
+    path = tmp_path / checkpoint.STATE
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(DataError, match="not a whole training state"):
+        train(fresh(), rows, LOOP, tmp_path, log=quiet)
+
+
+def test_loss_counts_trained_targets_only():
+    model = fresh()
+    batch, _ = next(rows(PackState()))
+    loss, count = loss_of(model, batch, torch.float32)
+    logits = model.score(torch.from_numpy(batch.inputs).long(), list(batch.lengths))
+    per_token = torch.nn.functional.cross_entropy(logits, torch.from_numpy(batch.targets).long(), reduction="none")
+    mask = torch.from_numpy(batch.trained)
+    assert count == int(mask.sum()) < len(mask)
+    torch.testing.assert_close(loss, per_token[mask].mean())
+
+
+def test_a_gradient_that_is_not_finite_stops_before_the_update(tmp_path):
+    model = fresh()
+    with torch.no_grad():
+        model.lm_head.weight[3, 3] = float("nan")
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    with pytest.raises(DataError, match="not finite"):
+        train(model, rows, LOOP, tmp_path, log=quiet)
+    for name, tensor in model.state_dict().items():
+        torch.testing.assert_close(tensor, before[name], equal_nan=True)
+
+
+def test_resuming_under_another_configuration_names_the_keys(tmp_path):
+    check_run(tmp_path, {"seed": 0, "loop.seq_len": 64})
+    check_run(tmp_path, {"seed": 0, "loop.seq_len": 64})
+    with pytest.raises(ConfigError, match=r"loop\.seq_len"):
+        check_run(tmp_path, {"seed": 0, "loop.seq_len": 128})
+    assert json.loads((tmp_path / "config.json").read_text())["loop.seq_len"] == 64
+
+
+def test_schedules():
+    trapezoid = ScheduleConfig(warmup_steps=10, decay_share=0.4)
+    assert trapezoid.factor(0, 100) == pytest.approx(0.1)
+    assert trapezoid.factor(30, 100) == 1.0
+    assert trapezoid.factor(80, 100) == pytest.approx(0.5)
+    assert trapezoid.factor(100, 100) == 0.0
+    cosine = ScheduleConfig(kind="cosine", warmup_steps=10, floor=0.1)
+    assert cosine.factor(55, 100) == pytest.approx(0.55)
+    assert cosine.factor(100, 100) == pytest.approx(0.1)
