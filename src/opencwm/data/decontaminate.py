@@ -11,7 +11,6 @@ Python tokens, not words, without docstrings and comments.
 Left out: translated or paraphrased copies, and the prose of the items: programs are all that is trained on.
 """
 
-import ast
 import gzip
 import json
 from collections import Counter, defaultdict
@@ -20,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from opencwm.data.dedup import FUNCTIONS, body_key
+from opencwm.data.dedup import function_keys
 from opencwm.data.lexemes import lexemes
 from opencwm.errors import DataError
 
@@ -106,10 +105,9 @@ def _source_of(row: dict[str, Any]) -> str:
 def _bodies(source: str) -> set[str]:
     """Body keys of all functions; none where the source is not Python."""
     try:
-        tree = ast.parse(source)
+        return set(function_keys(source))
     except (SyntaxError, ValueError, RecursionError):
         return set()
-    return {body_key(node) for node in ast.walk(tree) if isinstance(node, FUNCTIONS)}
 
 
 def _grams(source: str) -> set[int]:

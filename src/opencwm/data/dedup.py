@@ -13,6 +13,7 @@ Left out: semantic equality (`x + 1` against `1 + x`) and near duplicates; `deco
 import ast
 import builtins
 import hashlib
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,27 +25,38 @@ SKIPPED_FIELDS = frozenset({"ctx", "annotation", "returns", "type_comment", "kin
 
 def source_key(source: str) -> str:
     """The key of a whole source; raises SyntaxError where it is not Python."""
-    return _hash(normal_form(ast.parse(source)))
+    return _hash(normal_form(_parse(source)))
 
 
 def program_key(source: str, call: str | None) -> str:
     """The key of a source together with the call that is made on it."""
-    tree = ast.parse(source)
+    tree = _parse(source)
     if call is not None:
-        tree.body.extend(ast.parse(call).body)
+        tree.body.extend(_parse(call).body)
     return _hash(normal_form(tree))
 
 
 def function_keys(source: str) -> dict[str, str]:
     """Key of the normalised body -> name, for every function in the source, nested ones and methods included."""
-    return {body_key(node): node.name for node in ast.walk(ast.parse(source)) if isinstance(node, FUNCTIONS)}
+    functions = [node for node in ast.walk(_parse(source)) if isinstance(node, FUNCTIONS)]
+    siblings = frozenset(node.name for node in functions)
+    return {body_key(node, siblings): node.name for node in functions}
 
 
-def body_key(function: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
-    """The key of a function's body alone: its name, parameters and decorators do not matter."""
+def body_key(function: ast.FunctionDef | ast.AsyncFunctionDef, siblings: frozenset[str] = frozenset()) -> str:
+    """The key of a function's body alone: its name, parameters and decorators do not matter. `siblings` are the other
+    functions of its source, whose keyword arguments are names like any other."""
     parts: list[str] = []
-    _write(_without_docstring(function, function.body), _Names(function), parts)
+    names = _Names(function)
+    names.functions |= siblings
+    _write(_without_docstring(function, function.body), names, parts)
     return _hash("".join(parts))
+
+
+def _parse(source: str) -> ast.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the author's invalid escapes are not our user's business
+        return ast.parse(source)
 
 
 def normal_form(tree: ast.AST) -> str:
