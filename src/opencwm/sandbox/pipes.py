@@ -100,17 +100,21 @@ def converse(
     assert process.stdout is not None
     assert process.stderr is not None
     data = marshal.dumps(job)
-    unsent = {launcher.job: memoryview(len(data).to_bytes(8, "little") + data), process.stdin: memoryview(stdin)}
-    kept: dict[IO[bytes], bytearray] = {pipe: bytearray() for pipe in (launcher.report, process.stdout, process.stderr)}
-    is_flooded = False
+    unsent: dict[IO[bytes], memoryview] = {
+        launcher.job: memoryview(len(data).to_bytes(8, "little") + data),
+        process.stdin: memoryview(stdin),
+    }
+    outputs = {process.stdout: bytearray(), process.stderr: bytearray()}
+    report = bytearray()
     give_up = time.monotonic() + patience_s
     with selectors.DefaultSelector() as selector:
         for pipe in unsent:
             os.set_blocking(pipe.fileno(), False)
             selector.register(pipe, selectors.EVENT_WRITE)
-        for pipe in kept:
+        for pipe in (launcher.report, *outputs):
             selector.register(pipe, selectors.EVENT_READ)
-        while any(key.events == selectors.EVENT_READ for key in selector.get_map().values()):
+        num_open = 1 + len(outputs)
+        while num_open:
             left_s = give_up - time.monotonic()
             if left_s <= 0:
                 raise SandboxError(f"the sandbox's launcher did not answer within {patience_s:.0f} s")
@@ -120,25 +124,24 @@ def converse(
                     unsent[pipe] = _send(pipe, unsent[pipe])
                     if not unsent[pipe]:
                         selector.unregister(pipe)
-                        if pipe is not launcher.job:
+                        if pipe is process.stdin:
                             pipe.close()
-                    continue
-                part = os.read(pipe.fileno(), _CHUNK)
-                if not part:
+                elif part := os.read(pipe.fileno(), _CHUNK):
+                    outputs.get(pipe, report).extend(part)
+                else:
                     selector.unregister(pipe)
-                kept[pipe] += part
-                if pipe is not launcher.report and len(kept[pipe]) > output_bytes:
-                    del kept[pipe][output_bytes:]
-                    is_flooded = True
-                    if launcher.job in selector.get_map():
-                        selector.unregister(launcher.job)
-                    launcher.job.close()
-    stdout, stderr = bytes(kept[process.stdout]), bytes(kept[process.stderr])
-    if not kept[launcher.report]:
+                    num_open -= 1
+            for kept in outputs.values():
+                if len(kept) > output_bytes:
+                    del kept[output_bytes:]
+                    launcher.job.close()  # long sent: the program has started
+    stdout, stderr = (bytes(kept) for kept in outputs.values())
+    if not report:
         tail = stderr[-500:].decode(errors="replace").strip()
         raise SandboxError(f"the sandbox's launcher died without a report: {tail or 'it said nothing'}")
-    report = marshal.loads(bytes(kept[launcher.report]))
-    return Conversation(report=report, stdout=stdout, stderr=stderr, is_flooded=is_flooded)
+    return Conversation(
+        report=marshal.loads(bytes(report)), stdout=stdout, stderr=stderr, is_flooded=launcher.job.closed
+    )
 
 
 def _send(pipe: IO[bytes], data: memoryview) -> memoryview:
