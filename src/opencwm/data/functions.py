@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opencwm.data.dedup import source_key
-from opencwm.data.literal_calls import Names, literal_calls, names_of
+from opencwm.data.literal_calls import Names, doctest_code, literal_calls, names_of
 from opencwm.data.self_contained import ModuleSource, cut_out
 from opencwm.errors import ConfigError, DataError
 from opencwm.trace.files import replacing
@@ -34,6 +34,9 @@ PERMISSIVE = ("MIT", "BSD", "APACHE", "PSF", "PYTHON SOFTWARE", "ISC", "UNLICENS
 MAX_CALLS = 12
 MAX_FILE_BYTES = 1_000_000
 SKIPPED_FOLDERS = frozenset({"site-packages", "dist-packages", "__pycache__", "lib2to3", "idlelib", "turtledemo"})
+
+Calls = dict[str, dict[str, None]]
+"""Function -> calls of it, an ordered set of texts."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,30 +101,64 @@ def _harvest_place(place: Place) -> Iterator[Harvested]:
     calls = _collect_calls(modules)
     for name in sorted(modules):
         module = _parse(modules[name])
-        if module is None or name not in calls:
+        if module is None:
             continue
-        for node in module.tree.body:
-            given = calls[name].get(node.name) if isinstance(node, ast.FunctionDef) else None
-            if given and isinstance(node, ast.FunctionDef) and not _is_generator(node):
-                source = cut_out(module, node.name)
-                if source is not None:
-                    yield Harvested(
-                        source=source,
-                        calls=tuple(given),
-                        package=place.package,
-                        module=name,
-                        qualname=node.name,
-                        version=place.version,
-                        licence=place.licence,
-                    )
+        functions = [
+            *_cut(module, module.tree, calls.get(name, {})),
+            *_local_functions(module),
+            *_doctest_functions(module),
+        ]
+        for function, source, given in functions:
+            yield Harvested(
+                source=source,
+                calls=given,
+                package=place.package,
+                module=name,
+                qualname=function,
+                version=place.version,
+                licence=place.licence,
+            )
 
 
-def _collect_calls(modules: dict[str, Path]) -> dict[str, dict[str, dict[str, None]]]:
-    """Module -> function -> calls, an ordered set of texts."""
+def _cut(module: ModuleSource, scope: ast.AST, calls: Calls) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """(name, source, calls) of the functions directly inside the scope that can be cut out and are called."""
+    for node in ast.iter_child_nodes(scope):
+        if isinstance(node, ast.FunctionDef) and node.name in calls and not _is_generator(node):
+            source = cut_out(module, node.name)
+            if source is not None:
+                yield node.name, source, tuple(calls[node.name])
+
+
+def _local_functions(module: ModuleSource) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Functions inside functions, as tests have them, called where they are defined."""
+    for scope in ast.walk(module.tree):
+        if isinstance(scope, ast.FunctionDef):
+            defined = {node.name: f".{node.name}" for node in scope.body if isinstance(node, ast.FunctionDef)}
+            if defined:
+                calls = _by_function(_calls_in(scope, Names(targets=defined))).get("", {})
+                yield from _cut(module.inside(scope), scope, calls)
+
+
+def _doctest_functions(module: ModuleSource) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Functions that a docstring defines and calls."""
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module):
+            code = doctest_code(ast.get_docstring(node, clean=False) or "")
+            if "def " in code:
+                example = ModuleSource.parse(code)
+                defined = {
+                    node.name: f".{node.name}" for node in example.tree.body if isinstance(node, ast.FunctionDef)
+                }
+                calls = _by_function(_calls_in(example.tree, Names(targets=defined))).get("", {})
+                yield from _cut(example, example.tree, calls)
+
+
+def _collect_calls(modules: dict[str, Path]) -> dict[str, Calls]:
+    """The calls that all files make, by module."""
     by_end: dict[str, str] = {}
     for name in sorted(modules, reverse=True):
         by_end[name.rpartition(".")[2]] = name
-    found: dict[str, dict[str, dict[str, None]]] = {}
+    found: dict[str, Calls] = {}
     for name in sorted(modules, key=lambda name: (_is_test(name), name)):
         module = _parse(modules[name])
         if module is None:
@@ -133,17 +170,24 @@ def _collect_calls(modules: dict[str, Path]) -> dict[str, dict[str, dict[str, No
             is_package=modules[name].name == "__init__.py",
             tested=tested if _is_test(name) and tested != name else None,
         )
-        for target, call in _calls_in(module, known):
-            owner, _, function = target.rpartition(".")
-            given = found.setdefault(owner, {}).setdefault(function, {})
-            if len(given) < MAX_CALLS:
-                given[call] = None
+        _by_function(_calls_in(module.tree, known), found)
     return found
 
 
-def _calls_in(module: ModuleSource, names: Names) -> Iterator[tuple[str, str]]:
+def _by_function(calls: Iterable[tuple[str, str]], found: dict[str, Calls] | None = None) -> dict[str, Calls]:
+    """Calls sorted by module and function, at most `MAX_CALLS` each; added to `found` where that is given."""
+    found = {} if found is None else found
+    for target, call in calls:
+        owner, _, function = target.rpartition(".")
+        given = found.setdefault(owner, {}).setdefault(function, {})
+        if len(given) < MAX_CALLS:
+            given[call] = None
+    return found
+
+
+def _calls_in(tree: ast.AST, names: Names) -> Iterator[tuple[str, str]]:
     try:
-        yield from literal_calls(module.tree, names)
+        yield from literal_calls(tree, names)
     except RecursionError:
         return
 

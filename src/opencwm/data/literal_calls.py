@@ -59,7 +59,7 @@ def _absolute(node: ast.ImportFrom, package: str) -> str:
     return ".".join([*parts, *([node.module] if node.module else [])])
 
 
-def literal_calls(tree: ast.Module, names: Names) -> Iterator[tuple[str, str]]:
+def literal_calls(tree: ast.AST, names: Names) -> Iterator[tuple[str, str]]:
     """(dotted name of what is called, the call with the bare function name), doctests first."""
     for node in ast.walk(tree):
         if isinstance(node, (*FUNCTIONS, ast.ClassDef, ast.Module)):
@@ -67,14 +67,20 @@ def literal_calls(tree: ast.Module, names: Names) -> Iterator[tuple[str, str]]:
     yield from _visit(tree, names, {})
 
 
-def _doctest_calls(docstring: str, names: Names) -> Iterator[tuple[str, str]]:
+def doctest_code(docstring: str) -> str:
+    """The code of all examples, one after the other; "" where there are none, or none that can be read."""
     if ">>>" not in docstring:
-        return
+        return ""
     try:
-        examples = doctest.DocTestParser().get_examples(docstring)
-        tree = ast.parse("".join(example.source for example in examples))
+        code = "".join(example.source for example in doctest.DocTestParser().get_examples(docstring))
+        ast.parse(code)
     except (ValueError, SyntaxError, RecursionError):
-        return
+        return ""
+    return code
+
+
+def _doctest_calls(docstring: str, names: Names) -> Iterator[tuple[str, str]]:
+    tree = ast.parse(doctest_code(docstring))
     imported = names_of(tree, "").targets
     known = Names(targets={**names.targets, **{k: v for k, v in imported.items() if not v.startswith(".")}})
     yield from _visit(tree, known, {})

@@ -11,6 +11,7 @@ The text is the author's, comments included; docstrings are left out, since doct
 """
 
 import ast
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -56,6 +57,14 @@ class ModuleSource:
                 bindings.setdefault(name, []).append(statement)
         return cls(text=text, tree=tree, bindings=bindings)
 
+    def inside(self, scope: ast.AST) -> "ModuleSource":
+        """The module as seen from inside a function: the functions defined there hide names of the module."""
+        local: dict[str, list[ast.stmt]] = {}
+        for node in ast.walk(scope):
+            if isinstance(node, ast.FunctionDef) and node is not scope:
+                local.setdefault(node.name, []).append(node)
+        return ModuleSource(text=self.text, tree=self.tree, bindings={**self.bindings, **local})
+
 
 def cut_out(module: ModuleSource, name: str) -> str | None:
     """The self-contained source of the module's function `name`, or None where there is no pure, small one."""
@@ -91,7 +100,13 @@ def _join(module: ModuleSource, statements: list[ast.stmt]) -> str | None:
     for statement, block in zip(statements, blocks, strict=True):
         spacing = "\n\n" if text and isinstance(statement, (*FUNCTIONS, ast.ClassDef)) else ""
         text += spacing + block + "\n"
-    return text if text.count("\n") <= MAX_LINES and len(text) <= MAX_CHARS else None
+    if text.count("\n") > MAX_LINES or len(text) > MAX_CHARS:
+        return None
+    try:
+        ast.parse(text)
+    except SyntaxError:  # an indented function with a text at the left margin cannot be moved there
+        return None
+    return text
 
 
 def _text_of(statement: ast.stmt, lines: list[str]) -> str:
@@ -107,7 +122,7 @@ def _text_of(statement: ast.stmt, lines: list[str]) -> str:
     kept = [lines[n - 1] for n in range(statement.lineno, statement.end_lineno + 1) if n not in dropped]
     while len(kept) > 1 and not kept[1].strip():
         del kept[1]  # the blank line that followed the docstring
-    return "\n".join(line.rstrip() for line in kept)
+    return textwrap.dedent("\n".join(line.rstrip() for line in kept))
 
 
 def _bound_by(statement: ast.stmt) -> Iterator[str]:
