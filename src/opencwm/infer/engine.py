@@ -201,9 +201,12 @@ class Engine:
         return "length" if len(item.tokens) >= item.limit else None
 
     def _completion(self, item: Running, finish: Finish) -> Completion:
+        text = ""
+        if self.tokenizer is not None:  # models have rows to spare, which stand for no text
+            text = self.tokenizer.decode([token for token in item.tokens if token < self.tokenizer.vocab_size])
         return Completion(
             tokens=tuple(item.tokens),
-            text=self.tokenizer.decode(item.tokens) if self.tokenizer is not None else "",
+            text=text,
             finish=finish,
             logprobs=tuple(item.logprobs) if item.request.logprobs else None,
         )

@@ -25,6 +25,7 @@ from typing import Protocol
 
 import numpy as np
 
+from opencwm.errors import DataError
 from opencwm.trace.stream import EVENT_SPECIAL, Special, without_marker
 
 DEAD = -1
@@ -206,6 +207,7 @@ class TrieNode:
     """The line may end here."""
 
 
+@lru_cache(maxsize=256)
 def source_trie(context: str, tokenizer: Vocabulary) -> TrieNode:
     """The lines of the context that are not blank, as the renderer writes them."""
     root = TrieNode()
@@ -227,7 +229,7 @@ class TraceGrammar:
 
     def __init__(self, context: str, tokenizer: Vocabulary, *, prefix: Sequence[int] = ()) -> None:
         self.table = json_table(tokenizer)
-        self.trie = source_trie(context, tokenizer)
+        self.trie = source_trie(context, tokenizer)  # type: ignore[arg-type]  # hashable by identity
         self.vocab_size = tokenizer.vocab_size
         self.special = {
             special: tokenizer.special[special.key] for special in Special if special.key in tokenizer.special
@@ -246,8 +248,11 @@ class TraceGrammar:
         self.end_mask = self.only([end])
 
     def start(self) -> "TraceState":
+        """The state after the prefix; a DataError where that is outside the language."""
         state = TraceState(self)
-        for token in self.prefix:
+        for index, token in enumerate(self.prefix):
+            if not state.allows(token):
+                raise DataError(f"token {index} after the context ({token}) is no part of a well-formed trace of it")
             state.accept(token)
         return state
 

@@ -1,0 +1,231 @@
+"""The held-out evaluation: real traces predicted frame by frame, and from their first frame alone.
+
+    traces --forced.py--> each frame after the true ones before it        forced
+           --free running--> everything after the entry's `call`          free
+           --trace.compare--> every metric of the trace format, by length class, beside the copy baseline
+
+Both are done with and without the grammar where one is given. Free running may use up to twice the true trace's
+tokens; what is not done by then is over budget. Decoding is greedy. A run with a ledger can be stopped and goes on
+where it was; results are those of an uninterrupted one.
+
+    python -m opencwm.evals.traces MODEL_FOLDER TRACES --limit 200        the wrong frames, broken down
+"""
+
+import dataclasses
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from opencwm.errors import ConfigError
+from opencwm.evals.base import EvalResult, Ledger, estimate_to_dict
+from opencwm.evals.forced import MakeGrammar, Predicted, grammar_of, predict_forced
+from opencwm.protocols import Model, Request, ScoringModel
+from opencwm.trace.compare import (
+    LENGTHS,
+    Comparison,
+    Outcome,
+    compare,
+    compare_frames,
+    copy_baseline,
+    length_of,
+    summarize,
+)
+from opencwm.trace.files import read_traces
+from opencwm.trace.recording.frame import Frame, Locals, Trace
+from opencwm.trace.stream import START_MARKER, Parsed, Special, without_marker
+from opencwm.trace.tokens import parse, render_frames
+
+Mode = Literal["forced", "forced_grammar", "free", "free_grammar"]
+MODES: tuple[Mode, ...] = ("forced", "forced_grammar", "free", "free_grammar")
+CHUNK = 64
+"""Traces predicted together; the unit in which a ledger grows."""
+MIN_TOKENS = 256
+"""A free-running prediction always gets this many."""
+
+Progress = Callable[[str, int, int], None]
+"""Mode, traces done, traces in all."""
+
+
+def load_traces(path: Path, *, limit: int | None = None, seed: int = 0) -> list[Trace]:
+    """The traces of a file that can be judged; with a limit, that many drawn with `seed`, in the file's order."""
+    traces = [trace for trace in read_traces(path) if trace.frames]
+    if not traces:
+        raise ConfigError(f"{path} holds no traces", fix="give a file written by `opencwm trace run -o` or data build")
+    if limit is None or limit >= len(traces):
+        return traces
+    return [traces[index] for index in sorted(random.Random(seed).sample(range(len(traces)), limit))]
+
+
+def evaluate(
+    model: Model,
+    traces: Sequence[Trace],
+    *,
+    modes: Sequence[Mode] = MODES,
+    grammar: MakeGrammar | None = None,
+    ledger: Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    progress: Progress = lambda mode, done, total: None,
+) -> EvalResult:
+    """All metrics of `model` on `traces`. Modes with a grammar are left out where none is given, forced ones where the
+    model cannot score. `settings` say what the traces are; a ledger is only continued under the same ones."""
+    modes = [mode for mode in modes if possible(mode, model, grammar)]
+    settings = {"task": "traces", "model": model.name, "n": len(traces), **(settings or {})}
+    book = Ledger(ledger, settings)
+    # similar lengths together: one long trace would keep a whole batch's attention wide
+    order = sorted(range(len(traces)), key=lambda index: -len(traces[index].frames))
+    metrics: dict[str, Any] = {}
+    outcomes: Mapping[Outcome, int] = {}
+    for mode in modes:
+        results = run(mode, model, [traces[i] for i in order], order, grammar, book, progress)
+        metrics[mode] = tables(results)
+        if mode in ("free", "forced") or not outcomes:
+            outcomes = summarize(results).outcomes
+    metrics["copy_forced"] = tables([compare_frames(t, list(copy_baseline(t)), given=1) for t in traces])
+    metrics["copy_free"] = tables([compare(trace, copy_run(trace), given=1) for trace in traces])
+    return EvalResult(
+        task="traces", model=model.name, n=len(traces), metrics=metrics, outcomes=outcomes, settings=settings
+    )
+
+
+def possible(mode: Mode, model: Model, grammar: MakeGrammar | None) -> bool:
+    if mode.startswith("forced") and not hasattr(model, "score"):
+        return False
+    return grammar is not None or not mode.endswith("grammar")
+
+
+def run(
+    mode: Mode,
+    model: Model,
+    traces: Sequence[Trace],
+    names: Sequence[int],
+    grammar: MakeGrammar | None,
+    book: Ledger,
+    progress: Progress,
+) -> list[Comparison]:
+    """One comparison per trace; `names` are their names in the ledger."""
+    used = grammar if mode.endswith("grammar") else None
+    left = [at for at in range(len(traces)) if f"{mode}/{names[at]}" not in book.done]
+    for start in range(0, len(left), CHUNK):
+        progress(mode, len(traces) - len(left) + start, len(traces))
+        part = left[start : start + CHUNK]
+        chunk = [traces[at] for at in part]
+        if mode.startswith("forced"):
+            predicted = predict_forced(cast(ScoringModel, model), chunk, grammar=used)
+            results = [compare_frames(t, p, given=1) for t, p in zip(chunk, predicted, strict=True)]
+        else:
+            results = predict_free(model, chunk, grammar=used)
+        for at, result in zip(part, results, strict=True):
+            book.add(f"{mode}/{names[at]}", dataclasses.asdict(result))
+    progress(mode, len(traces), len(traces))
+    return [comparison_of(book.done[f"{mode}/{name}"]) for name in names]
+
+
+def comparison_of(data: Mapping[str, Any]) -> Comparison:
+    changed = {"outcome": Outcome(data["outcome"]), "frames_right": tuple(data["frames_right"])}
+    return Comparison(**{**data, **changed})
+
+
+def predict_free(model: Model, traces: Sequence[Trace], *, grammar: MakeGrammar | None = None) -> list[Comparison]:
+    """Each trace from its context and first frame."""
+    tokenizer = model.tokenizer
+    assert tokenizer is not None, "traces are predicted as tokens"
+    stop = frozenset({tokenizer.special[Special.END_OF_TEXT.key]})
+    requests = []
+    for trace in traces:
+        item = render_frames(trace, tokenizer)
+        _, begun = item.span(0)
+        requests.append(
+            Request(
+                prompt=tuple(item.ids[:begun]),
+                max_tokens=max(MIN_TOKENS, 2 * (len(item.ids) - begun)),
+                stop_ids=stop,
+                grammar=grammar_of(grammar, trace, item.ids[item.context_end : begun]),
+            )
+        )
+    results = []
+    for trace, request, completion in zip(traces, requests, model.generate(requests), strict=True):
+        parsed = parse([*cast(tuple[int, ...], request.prompt), *completion.tokens], tokenizer)
+        result = compare(trace, parsed, given=1)
+        if completion.finish == "failed":
+            result = dataclasses.replace(result, outcome=Outcome.INFRASTRUCTURE, excluded="infrastructure")
+        results.append(result)
+    return results
+
+
+def copy_run(trace: Trace) -> Parsed:
+    """What copying alone predicts freely: after the entry's `call`, the lines below it with unchanged values."""
+    lines = trace.context.split("\n")
+    marked = [number for number, line in enumerate(lines) if line.endswith(START_MARKER)]
+    below = [line for line in lines[marked[0] + 1 :] if line.strip()] if marked else []
+    copies = [Frame("line", 0, "", 0, without_marker(line), locals=Locals({})) for line in below]
+    return Parsed(context=trace.context, frames=[trace.frames[0], *copies])
+
+
+def tables(results: Sequence[Comparison]) -> dict[str, Any]:
+    """Every metric over all traces and by length class, and the share of right frames over all frames together."""
+    groups = {"all": list(results)} | {
+        length_of(max(low, 0)): [r for r in results if length_of(r.num_frames) == length_of(max(low, 0))]
+        for low, _ in LENGTHS
+    }
+    return {name: dict(table(group)) for name, group in groups.items() if group}
+
+
+def table(results: Sequence[Comparison]) -> Iterator[tuple[str, Any]]:
+    summary = summarize(results)
+    for name, estimate in summary.metrics.items():
+        yield name, estimate_to_dict(estimate)
+    frames = [right for result in results if result.excluded is None for right in result.frames_right[1:]]
+    yield "frame_exact_pooled", {"value": round(sum(frames) / max(1, len(frames)), 4), "n": len(frames)}
+    yield "outcomes", {outcome.value: number for outcome, number in summary.outcomes.items()}
+    yield "excluded", dict(summary.excluded)
+
+
+def wrong_frames(
+    model: ScoringModel,
+    traces: Sequence[Trace],
+    *,
+    grammar: MakeGrammar | None = None,
+    progress: Progress = lambda mode, done, total: None,
+) -> Iterator[tuple[Trace, Predicted]]:
+    """Teacher-forced predictions, for `breakdown.cases`."""
+    for start in range(0, len(traces), CHUNK):
+        progress("forced", start, len(traces))
+        chunk = traces[start : start + CHUNK]
+        yield from zip(chunk, predict_forced(model, chunk, grammar=grammar), strict=True)
+
+
+def main(folder: str, file: str, *options: str) -> None:
+    """The command in this module's docstring."""
+    import json
+    import sys
+
+    from opencwm.evals.breakdown import breakdown, cases, summary_lines
+    from opencwm.infer.engine import Engine
+
+    limit = int(options[options.index("--limit") + 1]) if "--limit" in options else None
+    traces = load_traces(Path(file), limit=limit)
+    engine = Engine.load(Path(folder), threads=1)
+    comparisons, found = [], []
+    for trace, predicted in wrong_frames(engine, traces, progress=lambda *at: print(*at, file=sys.stderr)):
+        comparisons.append(compare_frames(trace, predicted, given=1))
+        found += list(cases(trace, predicted))
+    result = {"forced": tables(comparisons), "breakdown": breakdown(found, num_examples=8)}
+    if "--json" in options:
+        print(json.dumps(result))
+        return
+    for name, group in result["forced"].items():
+        exact, changed, pooled = (
+            group[key]["value"] for key in ("frame_exact", "frame_exact_changed", "frame_exact_pooled")
+        )
+        print(f"{name:<8} frame_exact {exact:.3f}  changed {changed:.3f}  over all frames {pooled:.3f}")
+    print(*summary_lines(result["breakdown"]), sep="\n")
+    for kind, examples in result["breakdown"]["examples"].items():
+        for example in examples:
+            print(f"{kind}: after {example['after']}\n    {example['truth']}\n    {example['predicted']}")
+
+
+if __name__ == "__main__":
+    import sys
+
+    main(*sys.argv[1:])
