@@ -221,10 +221,12 @@ class Parser:
         return given
 
     def _json(self, field: str) -> Any:
-        if not self._is_over and isinstance(self._peek(), Undecodable):
+        if isinstance(self._peek(), Undecodable):
             raise _Malformed(self._index, f"{field} hold bytes that are not UTF-8", field)
         start = self._index
         text = self._text(field)
+        if self._is_over:
+            raise _Malformed(self._stream.end, f"the stream ends inside the {field}")
         if not text:
             raise _Malformed(start, f"{_shown(self._peek())} where the {field} should be", field)
         try:
