@@ -99,7 +99,7 @@ def _lines(path: Path) -> Iterator[bytes]:
 
 def _trace_of_line(line: bytes, path: Path, number: int, start: int) -> Trace:
     try:
-        trace = Trace.from_json(line.decode("utf-8"))
+        trace = Trace.from_json(line.removesuffix(b"\n").decode("utf-8"))
         _check(trace)
     except UnicodeDecodeError as exc:
         raise DataError(f"{path}, line {number}, byte {start + exc.start}: not UTF-8") from exc
