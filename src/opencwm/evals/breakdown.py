@@ -204,8 +204,8 @@ EXPRESSIONS = (
 )  # fmt: skip
 BUILTINS = frozenset(
     "abs all any bin bool bytes chr complex dict divmod enumerate filter float format frozenset hash hex int "
-    "isinstance iter len list map max min next oct ord pow print range repr reversed round set slice sorted str sum tuple type "
-    "zip".split()
+    "isinstance iter len list map max min next oct ord pow print range repr reversed round set slice sorted str sum "
+    "tuple type zip".split()
 )
 
 

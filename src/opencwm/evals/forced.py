@@ -61,7 +61,7 @@ def predict_forced(
     for task, request in zip(tasks, requests, strict=True):
         start = rendered[task.trace].frame_starts[task.frame]
         rest = () if request.prompt[-1] in request.stop_ids else next(completions).tokens
-        written[task.trace][task.frame] = [*request.prompt[start:], *rest]  # type: ignore[list-item]
+        written[task.trace][task.frame] = [*request.prompt[start:], *rest]
     return [read(trace, frames, model.tokenizer) for trace, frames in zip(traces, written, strict=True)]
 
 

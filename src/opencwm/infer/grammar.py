@@ -18,7 +18,7 @@ Not here: meaning. `".."` may stand for a name that was never shown.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Protocol
@@ -37,7 +37,7 @@ _MARKUP = re.compile(rb"<\|.*\|>")
 _LINE_END = re.compile("\r\n|\r|\n")
 
 
-class Vocabulary(Protocol):
+class Vocabulary(Hashable, Protocol):
     """What this module needs of a tokenizer."""
 
     @property
@@ -229,7 +229,7 @@ class TraceGrammar:
 
     def __init__(self, context: str, tokenizer: Vocabulary, *, prefix: Sequence[int] = ()) -> None:
         self.table = json_table(tokenizer)
-        self.trie = source_trie(context, tokenizer)  # type: ignore[arg-type]  # hashable by identity
+        self.trie = source_trie(context, tokenizer)
         self.vocab_size = tokenizer.vocab_size
         self.special = {
             special: tokenizer.special[special.key] for special in Special if special.key in tokenizer.special

@@ -137,18 +137,18 @@ class ModelConfig:
         if data.get("tie_word_embeddings") or data.get("attention_bias") or data.get("mlp_bias"):
             raise ConfigError(f"{where}: tied embeddings and biases are not part of this architecture")
         rope = data.get("rope_parameters") or {"rope_theta": data.get("rope_theta"), **(data.get("rope_scaling") or {})}
-        scaling = None
-        if rope.get("rope_type", "default") == "llama3":
-            scaling = RopeScaling(
-                factor=float(rope["factor"]),
-                low_freq_factor=float(rope["low_freq_factor"]),
-                high_freq_factor=float(rope["high_freq_factor"]),
-                original_max_position_embeddings=int(rope["original_max_position_embeddings"]),
-            )
-        elif rope.get("rope_type", "default") != "default":
+        if rope.get("rope_type", "default") not in ("default", "llama3"):
             raise ConfigError(f"{where}: rope_type {rope['rope_type']!r} is not supported", fix="use default or llama3")
         eos: Any = data.get("eos_token_id")
         try:
+            scaling = None
+            if rope.get("rope_type") == "llama3":
+                scaling = RopeScaling(
+                    factor=float(rope["factor"]),
+                    low_freq_factor=float(rope["low_freq_factor"]),
+                    high_freq_factor=float(rope["high_freq_factor"]),
+                    original_max_position_embeddings=int(rope["original_max_position_embeddings"]),
+                )
             return cls(
                 vocab_size=data["vocab_size"],
                 hidden_size=data["hidden_size"],

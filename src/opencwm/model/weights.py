@@ -78,7 +78,10 @@ def weight_files(folder: Path) -> list[Path]:
     """The safetensors files of `folder`, by its index where it is sharded."""
     index = folder / INDEX
     if index.is_file():
-        return [folder / name for name in sorted(set(json.loads(index.read_text())["weight_map"].values()))]
+        try:
+            return [folder / name for name in sorted(set(json.loads(index.read_text())["weight_map"].values()))]
+        except (ValueError, KeyError, TypeError, AttributeError) as exc:
+            raise DataError(f"{index} is not an index of safetensors files", fix="copy the model folder again") from exc
     if not (folder / WEIGHTS).is_file():
         raise ConfigError(f"{folder} holds no {WEIGHTS}", fix="give a model folder with its weights")
     return [folder / WEIGHTS]
