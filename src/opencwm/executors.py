@@ -10,8 +10,11 @@ across machines.
 import multiprocessing
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
+
+from opencwm.errors import WorldError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -44,6 +47,8 @@ class ProcessPool:
             futures = {pool.submit(function, item): item for item in items}
             for future in as_completed(futures):
                 yield futures[future], future.result()
+        except BrokenProcessPool as exc:
+            raise WorldError("a worker process died", fix="run the command again with fewer workers") from exc
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 

@@ -143,6 +143,7 @@ def _doctest_functions(module: ModuleSource) -> Iterator[tuple[str, str, tuple[s
     """Functions that a docstring defines and calls."""
     for node in ast.walk(module.tree):
         if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module):
+            # an example's own functions, not those of the module around it
             code = doctest_code(ast.get_docstring(node, clean=False) or "")
             if "def " in code:
                 example = ModuleSource.parse(code)

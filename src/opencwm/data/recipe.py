@@ -73,6 +73,11 @@ class Recipe:
         """The recorder's: everything by default, but programs end where their trace would be dropped."""
         return Options(max_frames=self.max_frames + 1, timeout_s=self.timeout_s)
 
+    @property
+    def is_trusted(self) -> bool:
+        """Whether all code is our own or the standard library's."""
+        return self.share_functions == 0 or set(self.harvest) == {"stdlib"}
+
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 

@@ -11,24 +11,25 @@ Left out: programs with files, standard input or arguments of their own (`opencw
 
 import dataclasses
 import json
-import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from opencwm.sandbox import ExecResult, Limits, NamespaceSandbox, Sandbox
 from opencwm.trace import recording
 from opencwm.trace.recording.frame import Trace
 from opencwm.trace.recording.recorder import Options
 
 CHILD = Path(recording.__file__).parent / "child.py"
 WRAPPER = "\ndef main():  # << START_OF_TRACE\n    return "
-BATCH_SIZE = 64
-BATCH_WALL_S = 30.0
-"""Wall clock of one child; longer than any one program's own `timeout_s`, so every child gets at least one done."""
+BATCH_SIZE = 256
+"""Starting a guarded child takes about as long as recording twenty small programs."""
+BATCH_WALL_S = 60.0
 STARTUP_S = 5.0
+JOB, OUT = "job.json", "out.jsonl"
 
 Program = tuple[str, str | None]
 """A source and the call that is made on it (None: the module itself is run)."""
@@ -42,43 +43,34 @@ class Recorded:
     """Why there is no trace: one short sentence."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Child:
-    """What came out of one child: the lines it finished, and how it ended."""
-
-    lines: tuple[bytes, ...]
-    died: str | None
-    """None, or what ended it before its last job: "ran out of time", "killed by signal 11", ..."""
-
-
-Runner = Callable[[bytes, float], Child]
-"""Runs a job file's content in a child, for at most so many seconds."""
-
-
 def record_many(
     programs: Iterable[Program],
     *,
     options: Options | None = None,
-    runner: "Runner | None" = None,
+    sandbox: Sandbox | None = None,
+    trusted: bool = False,
     batch_size: int = BATCH_SIZE,
 ) -> Iterator[Recorded]:
-    """One `Recorded` per program, in order; `programs` is read a batch at a time."""
+    """One `Recorded` per program, in order; `programs` is read a batch at a time.
+
+    `trusted`: the programs are our own or the standard library's, and run also where nothing can be isolated; others
+    are then refused with a ConfigError.
+    """
     options = options or Options()
-    runner = runner or run_plain
+    sandbox = sandbox or NamespaceSandbox()
+    limits = Limits(wall_s=max(BATCH_WALL_S, options.timeout_s + STARTUP_S))
+    argv = [sys.executable, "-s", "-P", "-B", str(CHILD), JOB, OUT]
+    run = partial(sandbox.run, argv, collect=(OUT,), limits=limits, trusted=trusted, readable=(CHILD.parent,))
     source = iter(programs)
     while batch := list(islice(source, batch_size)):
-        yield from _record_batch(batch, options, runner)
-
-
-def _record_batch(batch: Sequence[Program], options: Options, runner: Runner) -> Iterator[Recorded]:
-    wall_s = max(BATCH_WALL_S, options.timeout_s + STARTUP_S)
-    while batch:
-        child = runner(_job_file(batch, options), wall_s)
-        yield from map(_result, child.lines)
-        batch = batch[len(child.lines) :]
-        if batch and not child.lines:
-            yield Recorded(trace=None, cause=f"the child was lost: {child.died or 'it wrote no result'}")
-            batch = batch[1:]
+        while batch:
+            result = run(files={JOB: _job_file(batch, options)})
+            lines = finished_lines(result.files.get(OUT, b""))
+            yield from map(_recorded, lines)
+            batch = batch[len(lines) :]
+            if batch and not lines:
+                yield Recorded(trace=None, cause=_loss(result))
+                batch = batch[1:]
 
 
 def _job_file(batch: Sequence[Program], options: Options) -> bytes:
@@ -87,30 +79,16 @@ def _job_file(batch: Sequence[Program], options: Options) -> bytes:
     return json.dumps({"jobs": jobs}).encode()
 
 
-def _result(line: bytes) -> Recorded:
+def _recorded(line: bytes) -> Recorded:
     data = json.loads(line)
     if "error" in data:
         return Recorded(trace=None, cause=str(data["error"]))
     return Recorded(trace=Trace.from_json(line.decode()))
 
 
-def run_plain(job: bytes, wall_s: float) -> Child:
-    """A child process without any guard, for programs of our own making."""
-    with tempfile.TemporaryDirectory(prefix="opencwm-record-") as folder:
-        job_path, out_path = Path(folder, "job.json"), Path(folder, "out.json")
-        job_path.write_bytes(job)
-        argv = [sys.executable, "-s", "-P", "-B", str(CHILD), str(job_path), str(out_path)]
-        env = {"PYTHONHASHSEED": "0", "PATH": "/usr/bin:/bin"}
-        died = None
-        try:
-            done = subprocess.run(
-                argv, env=env, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, timeout=wall_s
-            )
-            if done.returncode:
-                died = f"status {done.returncode}"
-        except subprocess.TimeoutExpired:
-            died = "ran out of time"
-        return Child(lines=finished_lines(out_path.read_bytes() if out_path.exists() else b""), died=died)
+def _loss(result: ExecResult) -> str:
+    how = {"exited": f"exit status {result.status}", "signalled": f"signal {result.signal}"}
+    return f"lost its child: {how.get(result.ended, result.ended)}"
 
 
 def finished_lines(output: bytes) -> tuple[bytes, ...]:
@@ -119,7 +97,7 @@ def finished_lines(output: bytes) -> tuple[bytes, ...]:
     return tuple(lines)
 
 
-def program_of(trace: Trace) -> tuple[str, str | None]:
+def program_of(trace: Trace) -> Program:
     """The source and the call that a trace was recorded from: its context without the wrapper."""
     source, marker, call = trace.context.rpartition(WRAPPER)
     if not marker:

@@ -86,7 +86,8 @@ def candidates(
 
 
 def _generated(recipe: Recipe, shard: int, position: int, rng: random.Random) -> Iterator[Candidate]:
-    dial = Dial.at(rng.uniform(recipe.easiest, recipe.hardest(shard)))
+    level = rng.uniform(recipe.easiest, recipe.hardest(shard))
+    dial = Dial(level=level, target_frames=(1, recipe.max_frames))
     program = generate(rng.getrandbits(48), dial)
     yield from _group([program.call], program.source, "generated", recipe.calls_per_program, position, rng)
 
@@ -147,7 +148,7 @@ def recorded(
             waiting.append((candidate, state))
             yield candidate.source, candidate.call
 
-    for result in record_many(programs(), options=recipe.options):
+    for result in record_many(programs(), options=recipe.options, trusted=recipe.is_trusted):
         candidate, state = waiting.popleft()
         yield (candidate, result), state
 

@@ -1,0 +1,229 @@
+import pytest
+
+from opencwm.data.functions import Harvested, harvest, load_harvest, save_harvest
+from opencwm.errors import ConfigError, DataError
+
+LIBRARY = '''
+"""A library."""
+import math
+import os
+import re as regex
+from functools import lru_cache
+
+LIMIT = 10
+WORD = regex.compile("[a-z]+")
+CACHE = {}
+SEEN: list = []
+
+
+def clamp(x, low=0):
+    """Clamp.
+
+    >>> clamp(5)
+    5
+    >>> clamp(-3, low=-1)
+    -1
+    >>> clamp(LIMIT)
+    10
+    """
+
+    # the limit is the module's
+    return max(low, min(helper(x), LIMIT))
+
+
+def helper(x):
+    return math.floor(x)
+
+
+def words(text):
+    return WORD.findall(text)
+
+
+def cached(key):
+    CACHE[key] = 1
+    return key
+
+
+def noted(key):
+    SEEN.append(key)
+    return key
+
+
+def reads(path):
+    return open(path).read()
+
+
+def home(name):
+    return os.path.join("~", name)
+
+
+def home_behind_helper(name):
+    return home(name) + "/"
+
+
+@lru_cache
+def decorated(x):
+    return x
+
+
+def counts(n):
+    yield n
+
+
+def uncalled(x):
+    return x + 1
+
+
+def counter():
+    global LIMIT
+    LIMIT += 1
+    return LIMIT
+
+
+def missing(x):
+    return x + NOT_THERE
+
+
+def main(x):
+    return x
+
+
+def is_even(n):
+    return n == 0 or is_odd(n - 1)
+
+
+def is_odd(n):
+    return n != 0 and is_even(n - 1)
+
+
+def example(x):
+    """
+    >>> def twice(x):
+    ...     return x * 2
+    >>> twice(21)
+    42
+    """
+    return x
+
+
+if True:
+    def conditional(x):
+        return x
+'''
+
+TESTS = """
+import lib
+from lib import words as w, is_even, cached, noted, reads, home_behind_helper, decorated, counts, missing, main
+import unittest
+
+CASES = [("a b", ["a", "b"]), ("", [])]
+
+
+class LibTest(unittest.TestCase):
+    def test_words(self):
+        for text, expected in CASES:
+            self.assertEqual(w(text), expected)
+        for text, expected in [("one-two", ["one", "two"])]:
+            self.assertEqual(w(text), expected)
+
+    def test_rest(self):
+        value = 4
+        self.assertTrue(is_even(value))
+        self.assertTrue(lib.is_even(6))
+        self.assertTrue(is_even(self.size))
+        cached("k"), noted("k"), reads("f"), home_behind_helper("me"), decorated(1), counts(2), missing(3), main(4)
+        lib.conditional(1)
+
+    def test_local(self):
+        def add(a, b):
+            return a + b
+
+        self.assertEqual(add(1, 2), 3)
+"""
+
+
+@pytest.fixture
+def found(tmp_path):
+    (tmp_path / "lib.py").write_text(LIBRARY)
+    (tmp_path / "test_lib.py").write_text(TESTS)
+    return {function.qualname: function for function in harvest([str(tmp_path)])}
+
+
+def run(function: Harvested, call):
+    namespace = {}
+    exec(function.source, namespace)
+    return eval(call, namespace)
+
+
+def test_pure_functions_with_literal_calls_are_found_and_no_others(found):
+    assert set(found) == {"clamp", "words", "is_even", "twice", "add"}
+
+
+def test_calls_come_from_doctests_tests_tables_and_single_assignments(found):
+    assert found["clamp"].calls == ("clamp(5)", "clamp(-3, low=-1)")
+    assert found["words"].calls == ("words('a b')", "words('')", "words('one-two')")
+    assert found["is_even"].calls == ("is_even(4)", "is_even(6)")
+    assert found["twice"].calls == ("twice(21)",)
+    assert found["add"].calls == ("add(1, 2)",)
+
+
+def test_a_source_stands_on_its_own(found):
+    results = {name: [run(each, call) for call in each.calls] for name, each in found.items()}
+    assert results == {
+        "clamp": [5, -1],
+        "words": [["a", "b"], [], ["one", "two"]],
+        "is_even": [True, True],
+        "twice": [42],
+        "add": [3],
+    }
+
+
+def test_a_source_is_as_written_without_docstrings(found):
+    assert found["clamp"].source == (
+        "import math\nLIMIT = 10\n\n\ndef clamp(x, low=0):\n    # the limit is the module's\n"
+        "    return max(low, min(helper(x), LIMIT))\n\n\ndef helper(x):\n    return math.floor(x)\n"
+    )
+
+
+def test_where_a_function_is_from_is_kept(found):
+    assert (found["clamp"].module, found["clamp"].qualname) == ("lib", "clamp")
+
+
+def test_the_harvest_of_an_installed_package_names_version_and_licence():
+    functions = list(harvest(["packaging"]))
+    assert functions
+    assert {each.package for each in functions} == {"packaging"}
+    assert all(each.version and each.module.startswith("packaging") for each in functions)
+    assert all("Apache" in each.licence or "BSD" in each.licence for each in functions)
+
+
+def test_a_module_of_the_standard_library_can_be_named():
+    functions = {each.qualname: each for each in harvest(["statistics"])}
+    assert run(functions["median"], functions["median"].calls[0]) == 3.5
+
+
+def test_a_place_that_does_not_exist_is_refused():
+    with pytest.raises(ConfigError, match="no_such_package"):
+        list(harvest(["no_such_package"]))
+
+
+def test_equal_functions_come_once(tmp_path):
+    (tmp_path / "one.py").write_text("def f(x):\n    return x + 1\n\nf(1)\n")
+    (tmp_path / "two.py").write_text("def g(y):\n    return y + 1\n\ng(2)\n")
+    assert [each.qualname for each in harvest([str(tmp_path)])] == ["f"]
+
+
+def test_a_file_that_is_not_python_is_passed_over(tmp_path):
+    (tmp_path / "bad.py").write_text("def f(:\n")
+    (tmp_path / "worse.py").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "good.py").write_text("def f(x):\n    return x + 1\n\nf(1)\n")
+    assert [each.qualname for each in harvest([str(tmp_path)])] == ["f"]
+
+
+def test_a_harvest_is_saved_and_loaded(tmp_path, found):
+    path = tmp_path / "functions.jsonl"
+    save_harvest(path, found.values())
+    assert load_harvest(path) == list(found.values())
+    path.write_text(path.read_text()[:-20])
+    with pytest.raises(DataError, match="line 5"):
+        load_harvest(path)

@@ -1,0 +1,103 @@
+import json
+
+import pytest
+from opencwm.trace.recording.recorder import Options
+
+from opencwm.data.record import finished_lines, program_of, record_many
+from opencwm.sandbox import Enforced, ExecResult
+
+ADD = "def add(a, b):\n    c = a + b\n    return c\n"
+CRASH = "import os\n\ndef crash(n):\n    os.kill(os.getpid(), 9)\n"
+LOOP = "def loop(n):\n    while True:\n        n += 1\n"
+
+
+def values(results):
+    return [None if each.trace is None else each.trace.frames[-1].value for each in results]
+
+
+def test_each_program_gives_its_trace_in_order():
+    results = list(record_many([(ADD, f"add({n}, 1)") for n in range(150)]))
+    assert values(results) == [str(n + 1) for n in range(150)]
+    assert all(each.trace.outcome == "returned" for each in results)
+
+
+def test_a_program_that_is_not_python_costs_only_itself():
+    results = list(record_many([(ADD, "add(1, 2)"), ("def f(:\n", "f(1)"), (ADD, "add(1, "), (ADD, "add(3, 4)")]))
+    assert values(results) == ["3", None, None, "7"]
+    assert all("SyntaxError" in each.cause for each in results[1:3])
+
+
+def test_a_program_that_kills_its_child_costs_only_itself():
+    programs = [(ADD, "add(1, 2)"), (CRASH, "crash(1)"), (CRASH, "crash(2)"), (ADD, "add(3, 4)"), (ADD, "add(5, 6)")]
+    results = list(record_many(programs))
+    assert values(results) == ["3", None, None, "7", "11"]
+    assert "lost" in results[1].cause
+
+
+def test_an_endless_loop_ends_at_its_budget():
+    (result,) = record_many([(LOOP, "loop(0)")], options=Options(max_frames=50))
+    assert result.trace.outcome == "budget"
+    assert len(result.trace.frames) <= 50
+
+
+def test_a_program_that_raises_is_recorded():
+    (result,) = record_many([("def f(x):\n    return x[3]\n", "f([1])")])
+    assert result.trace.outcome == "raised"
+
+
+def test_string_sets_have_one_order():
+    source = "def f(words):\n    return list(set(words))\n"
+    calls = [(source, "f(['one', 'two', 'three', 'four', 'five'])")]
+    assert values(record_many(calls)) == values(record_many(calls))
+
+
+@pytest.mark.parametrize("call", ["add(1, 2)", "add(a=1, b='return main()')"])
+def test_the_program_is_found_again_in_its_trace(call):
+    (result,) = record_many([(ADD, call)])
+    assert program_of(result.trace) == (ADD, call)
+
+
+def test_only_the_first_program_of_a_child_is_blamed():
+    """The second job of the first child is innocent: it works in a child of its own."""
+    results = list(record_many([(ADD, "add(1, 1)"), (ADD, "add(2, 2)")], sandbox=ScriptedSandbox(lines_per_child=1)))
+    assert values(results) == ["2", "4"]
+
+
+def test_a_child_that_never_writes_is_given_up_program_by_program():
+    results = list(record_many([(ADD, "add(1, 1)")] * 3, sandbox=ScriptedSandbox(lines_per_child=0)))
+    assert [each.cause for each in results] == ["lost its child: signal 9"] * 3
+
+
+class ScriptedSandbox:
+    """Every child writes some lines and half a line more, and is killed."""
+
+    def __init__(self, lines_per_child):
+        self.lines_per_child = lines_per_child
+
+    def run(self, argv, *, files, collect, limits, trusted, readable, stdin=b""):
+        traces = [one_trace(each) for each in json.loads(files["job.json"])["jobs"]]
+        output = b"".join(each + b"\n" for each in traces[: self.lines_per_child]) + traces[-1][:20]
+        names = ("user", "network", "processes", "filesystem", "ipc", "non_root", "syscalls")
+        return ExecResult(
+            ended="signalled",
+            status=None,
+            signal=9,
+            stdout=b"",
+            stderr=b"",
+            files={collect[0]: output},
+            wall_s=0.0,
+            cpu_s=0.0,
+            max_rss_bytes=0,
+            enforced=Enforced(**dict.fromkeys(names, True)),
+        )
+
+
+def one_trace(job):
+    a, b = eval(job["call"], {"add": lambda a, b: (a, b)})
+    frame = {"event": "return", "depth": 0, "file": "p", "line_no": 1, "source_line": "x", "value": str(a + b)}
+    return json.dumps({"header": {"context": "", "outcome": "returned"}, "frames": [frame]}).encode()
+
+
+def test_half_a_line_is_no_result():
+    assert finished_lines(b'{"a":1}\n{"b"') == (b'{"a":1}',)
+    assert finished_lines(b"") == ()
