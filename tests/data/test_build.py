@@ -7,12 +7,13 @@ import pytest
 
 from opencwm.data import build as module
 from opencwm.data.build import build, drop_duplicates, shard_paths
+from opencwm.data.decontaminate import decontaminate
 from opencwm.data.functions import load_harvest
 from opencwm.data.recipe import Recipe
 from opencwm.data.record import program_of
 from opencwm.data.stages import candidates
 from opencwm.errors import ConfigError, DataError
-from opencwm.trace.files import parquet_info, read_rows, write_parquet
+from opencwm.trace.files import parquet_info, read_rows, write_parquet, write_traces
 
 FUNCTIONS = '''
 def collatz(n):
@@ -163,8 +164,6 @@ def test_duplicates_between_shards_go_and_the_pass_can_be_repeated(copy):
 
 
 def test_held_out_programs_and_benchmark_items_stay_out(whole, recipe, tmp_path):
-    from opencwm.trace.files import write_traces
-
     rows = rows_of(whole)
     held, known = rows[0], next(row for row in rows if row.source.endswith("lib.initials"))
     write_traces(tmp_path / "held.jsonl.gz", [held.trace])
@@ -179,6 +178,24 @@ def test_held_out_programs_and_benchmark_items_stay_out(whole, recipe, tmp_path)
     assert not {program_of(held.trace)[0], source} & sources
     assert manifest["dropped"]["held out"] == 1
     assert manifest["contaminated"] == {"set.jsonl item": 1}
+    report = decontaminate(tmp_path / "out", [tmp_path / "set.jsonl"])
+    assert report.is_clean
+    assert report.dropped == {"set.jsonl item": 1}
+    assert report.num_programs == manifest["num_traces"]
+
+
+def test_an_item_inside_a_dataset_is_reported_with_its_traces(whole, tmp_path):
+    rows = [row for row in rows_of(whole) if row.source.endswith("lib.initials")]
+    path = tmp_path / "set.jsonl"
+    path.write_text(json.dumps({"id": "item", "code": program_of(rows[0].trace)[0]}) + "\n")
+    report = decontaminate(whole, [path])
+    assert sorted(name for name, _ in report.hits) == sorted(row.trace_id for row in rows)
+    assert {hit.reason for _, hit in report.hits} == {"body"}
+
+
+def test_an_unfinished_dataset_cannot_be_looked_at(tmp_path):
+    with pytest.raises(DataError, match="not a finished dataset"):
+        decontaminate(tmp_path, [])
 
 
 def test_progress_has_rate_and_time_left(recipe, tmp_path):

@@ -31,7 +31,7 @@ from opencwm.data.recipe import Recipe
 from opencwm.data.stages import Guard, Tally, candidates, clean, kept, recorded
 from opencwm.errors import ConfigError, DataError
 from opencwm.executors import executor_for
-from opencwm.trace.files import parquet_info, read_rows, replacing, write_parquet
+from opencwm.trace.files import parquet_column, parquet_info, read_rows, replacing, write_parquet
 
 MANIFEST = "manifest.json"
 RECIPE = "recipe.json"
@@ -140,7 +140,7 @@ def drop_duplicates(paths: Sequence[Path], say: Say) -> None:
     seen: set[str] = set()
     total = 0
     for path in paths:
-        ids = _trace_ids(path)
+        ids = parquet_column(path, "trace_id")
         if doubled := seen.intersection(ids):
             info = parquet_info(path)
             rows = [row for row in read_rows(path) if row.trace_id not in doubled]
@@ -153,14 +153,6 @@ def drop_duplicates(paths: Sequence[Path], say: Say) -> None:
         seen.update(ids)
     if total:
         say(f"dropped {total:,} duplicates between shards")
-
-
-def _trace_ids(path: Path) -> list[str]:
-    """Only that column is read."""
-    import pyarrow.parquet as parquet
-
-    ids: list[str] = parquet.read_table(path, columns=["trace_id"])["trace_id"].to_pylist()
-    return ids
 
 
 def _manifest(folder: Path, recipe: Recipe) -> dict[str, Any]:

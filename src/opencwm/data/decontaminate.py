@@ -21,7 +21,10 @@ from typing import Any
 
 from opencwm.data.dedup import function_keys
 from opencwm.data.lexemes import lexemes
+from opencwm.data.record import program_of
 from opencwm.errors import DataError
+from opencwm.trace.files import parquet_column
+from opencwm.trace.recording.frame import Trace
 
 GRAM = 13
 MIN_GRAMS = 5
@@ -143,6 +146,29 @@ class Detector:
         if share < self.max_share:
             return None
         return Hit(item=self.items[-index].name, reason="13-grams", share=round(share, 3))
+
+
+def decontaminate(folder: str | Path, benchmarks: Iterable[str | Path]) -> Report:
+    """Look at every program of a finished dataset; what the build kept out is taken from its manifest."""
+    folder = Path(folder)
+    path = folder / "manifest.json"
+    try:
+        manifest = json.loads(path.read_text())
+        shards = [folder / shard["file"] for shard in manifest["shards"]]
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        fix = "build it with `opencwm data build`, which can be called again to go on"
+        raise DataError(f"{folder} is not a finished dataset: {path.name} cannot be read ({exc})", fix=fix) from exc
+    report = inspect(_programs(shards), read_items(benchmarks))
+    report.dropped = dict(manifest.get("contaminated", {}))
+    return report
+
+
+def _programs(shards: Iterable[Path]) -> Iterator[tuple[str, str]]:
+    """(id, source) of each row; the frames are not read."""
+    for path in shards:
+        columns = (parquet_column(path, name) for name in ("trace_id", "header"))
+        for trace_id, header in zip(*columns, strict=True):
+            yield trace_id, program_of(Trace(json.loads(header)))[0]
 
 
 def inspect(programs: Iterable[tuple[str, str]], items: Sequence[Item]) -> Report:

@@ -173,6 +173,14 @@ def parquet_info(path: str | Path) -> dict[str, Any]:
     return info
 
 
+def parquet_column(path: str | Path, name: str) -> list[Any]:
+    """One column of a Parquet file; the others are not read."""
+    _, parquet = _pyarrow()
+    with boundary(DataError, f"{path} cannot be read as traces in Parquet"):
+        values: list[Any] = parquet.read_table(path, columns=[name])[name].to_pylist()
+    return values
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary name beside `path`, renamed to it when the block ends well and removed when it does not."""
