@@ -119,8 +119,9 @@ def _balance(chosen: list[Drawn], draws: Iterator[Drawn], n: int) -> list[Drawn]
         if not newcomer.constructs & rare:
             continue
         for index, each in enumerate(chosen):
-            lost = each.constructs - newcomer.constructs
-            if each.length_class == newcomer.length_class and all(counts[name] > needed for name in lost):
+            lost, won = each.constructs - newcomer.constructs, newcomer.constructs - each.constructs
+            is_gain = bool(won & rare) and all(counts[name] > needed for name in lost)
+            if is_gain and each.length_class == newcomer.length_class:
                 counts.subtract(each.constructs)
                 counts.update(newcomer.constructs)
                 chosen[index] = newcomer
