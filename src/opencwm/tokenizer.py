@@ -58,10 +58,13 @@ _LETTER = r"[\p{L}_]"
 _NAME = r"[\p{L}_][\p{L}\p{N}_]*"
 _NEXT_IS_NAME = rf'(?={_NAME}": ")'
 
+_LONGEST_LITERAL = 1000
+"""Characters of a literal that is spelt; a longer one is split like code, so that no line takes quadratic time."""
+
 
 def _literals(quote: str, content: str) -> str:
     """A run of string literals with its brackets, as in `['a', 'b']`; never over the end of a line."""
-    one = rf"{quote}(?:{content})*{quote}"
+    one = rf"{quote}(?:{content}){{0,{_LONGEST_LITERAL}}}{quote}"
     return rf"[\[({{]?{one}(?:(?:, |: ){one})*[\])}}]?"
 
 
@@ -98,12 +101,15 @@ in a frame, so that copying it is copying tokens. A name is one piece everywhere
 PATTERN_FUSED = _pattern(rf'{_NAME}": "(?:\.\."(?:, "|\}}\z))?')
 """The same, but a name in LOCALS may be one token with what follows it (`x": "..", "`): fewer tokens per frame, more
 of the vocabulary spent on names."""
-_ODD = r"(?=[^{0}]*{0}(?:[^{0}]*{0}[^{0}]*{0})*[^{0}]*\z)"
-_IN_LITERALS = (
-    rf'\A"(?:None|True|False)"\z|\A(?:{_NAME})?": "(?:\.\."(?:, "|\}}))?\z|\A(?:\{{"|", "|"\}})\z|'
-    rf"""[^'"](?:{_ODD.format("'")}|{_ODD.format('"')})"""
+_IN_LITERALS = "|".join(
+    [
+        # Markup with quotes of its own stays whole.
+        rf'\A"(?:None|True|False)"\z|\A(?:{_NAME})?": "(?:\.\."(?:, "|\}}))?\z|\A(?:\{{"|", "|"\}})\z',
+        r"""\A[\[({]?(?:'|\\?")|'(?:, |: )'|\\"(?:, |: )\\"|"(?:, |: )"|\\\"""",
+        r"""[^'"](?=[^'"]*['"])""",
+    ]
 )
-"""Applied to each piece: a character with an odd number of quotes after it stands inside a literal."""
+"""Applied to each piece of the first split: whatever stands before a quote in a run of literals stands alone."""
 
 
 class Tokenizer:

@@ -61,6 +61,7 @@ def test_every_bound_name_is_shown_in_declaration_order():
         Frame("line", 0, "a.py", 2, "    b", locals=Locals({"b": "2"}, (), ("a", "b", "c"))),
         Frame("line", 0, "a.py", 3, "    del a", locals=Locals({}, ("a",))),
         Frame("line", 0, "a.py", 4, "    a", locals=Locals({"a": "1"}, (), ("a", "b", "c"))),
+        Frame("line", 0, "a.py", 4, "    in full", locals=Locals({"c": "3", "a": "1", "b": "2"})),
     ]
     text = render_text(Trace({"context": "", "outcome": "returned"}, frames))
     shown = [part.split("<|action_sep|>")[0] for part in text.split("_sep|>{")[1:]]
@@ -69,6 +70,7 @@ def test_every_bound_name_is_shown_in_declaration_order():
         '"a": "..", "b": "2", "c": ".."}',
         '"b": "..", "c": ".."}',
         '"a": "1", "b": "..", "c": ".."}',
+        '"c": "3", "a": "1", "b": "2"}',
     ]
     assert parse_text(text).frames[1].locals == Locals({"b": "2"}, (), ("a", "b", "c"))
 
