@@ -211,7 +211,7 @@ def summarize(comparisons: Iterable[Comparison], *, num_infrastructure: int = 0,
     for name in METRICS:
         values = [value for value in (getattr(result, name) for result in judged) if value is not None]
         if values:
-            metrics[name] = _estimate(values, seed)
+            metrics[name] = estimate(values, seed)
     return Summary(
         num=len(results) + num_infrastructure,
         excluded=dict(Counter(result.excluded for result in results if result.excluded is not None)),
@@ -225,6 +225,12 @@ def summarize_by_length(comparisons: Iterable[Comparison], *, seed: int = 0) -> 
     for result in comparisons:
         groups[length_of(result.num_frames)].append(result)
     return {length: summarize(group, seed=seed) for length, group in groups.items()}
+
+
+def estimate(values: Sequence[float], seed: int = 0) -> Estimate:
+    """The mean of at least one value, with Wilson's interval for ones and zeros and a bootstrap for shares."""
+    low, high = _wilson(values) if all(value in (0, 1) for value in values) else _bootstrap(values, seed)
+    return Estimate(mean=fmean(values), low=low, high=high, num=len(values))
 
 
 def _comparison(
@@ -341,11 +347,6 @@ def _next_line(lines: Sequence[str], source_line: str, line_no: int) -> str:
     if at is None:
         at = lines.index(source_line) if source_line in lines else len(lines)
     return next((line for line in lines[at + 1 :] if line.strip()), "")
-
-
-def _estimate(values: Sequence[float], seed: int) -> Estimate:
-    low, high = _wilson(values) if all(value in (0, 1) for value in values) else _bootstrap(values, seed)
-    return Estimate(mean=fmean(values), low=low, high=high, num=len(values))
 
 
 def _wilson(values: Sequence[float], z: float = 1.96) -> tuple[float, float]:
