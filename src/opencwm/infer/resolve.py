@@ -1,0 +1,45 @@
+"""From what the user calls a model to a model: `nano`, a folder, or `URL#name` of a server."""
+
+from pathlib import Path
+
+from opencwm.errors import ConfigError
+from opencwm.protocols import Model
+
+NANO = Path(__file__).parent.parent / "nano"
+"""The model that ships with the package."""
+
+
+def open_model(name: str = "nano", *, device: str = "auto", threads: int | None = None, max_batch: int = 32) -> Model:
+    """`device` is auto, cpu, cuda or mps; `threads` sets PyTorch's CPU threads, None leaves them."""
+    if name.startswith(("http://", "https://")):
+        url, _, served = name.partition("#")
+        if not served:
+            raise ConfigError(f"{name} does not say which of the server's models to use", fix="write it as URL#name")
+        from opencwm.infer.provider import ServerModel
+
+        return ServerModel(url, served)
+    folder = NANO if name == "nano" else Path(name)
+    if not folder.is_dir():
+        raise ConfigError(
+            f"there is no model {name!r}: it is neither nano, nor a folder, nor URL#name of a server",
+            fix="give the folder that holds config.json and model.safetensors",
+        )
+    try:
+        from opencwm.infer.engine import Engine
+    except ImportError as exc:
+        raise ConfigError(f"local models need {exc.name}", fix="pip install 'opencwm[model]'") from exc
+    return Engine.load(folder, device=choose_device(device), threads=threads, max_batch=max_batch)
+
+
+def choose_device(device: str) -> str:
+    """The device that `auto` stands for here; a named one must be there."""
+    import torch
+
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device == "auto":
+        return "cuda" if available["cuda"] else "mps" if available["mps"] else "cpu"
+    if device not in available:
+        raise ConfigError(f"there is no device {device!r}", fix="use auto, cpu, cuda or mps")
+    if not available[device]:
+        raise ConfigError(f"this machine has no {device} that PyTorch can use", fix="use --device auto")
+    return device

@@ -1,0 +1,35 @@
+import pytest
+
+from opencwm.errors import ConfigError
+from opencwm.infer.provider import ServerModel
+from opencwm.infer.resolve import choose_device, open_model
+
+
+def test_a_url_with_a_name_is_a_server():
+    model = open_model("http://localhost:8000#qwen")
+    assert isinstance(model, ServerModel)
+    assert (model.url, model.name) == ("http://localhost:8000/v1", "qwen")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("http://localhost:8000", "which of the server's models"),
+        ("no/such/folder", "there is no model 'no/such/folder'"),
+    ],
+)
+def test_what_is_no_model_is_said(name, said):
+    with pytest.raises(ConfigError, match=said):
+        open_model(name)
+
+
+def test_a_folder_that_is_not_a_model_is_said(tmp_path):
+    with pytest.raises(ConfigError, match="not a model folder"):
+        open_model(str(tmp_path))
+
+
+def test_devices():
+    assert choose_device("cpu") == "cpu"
+    assert choose_device("auto") in ("cpu", "cuda", "mps")
+    with pytest.raises(ConfigError, match="'tpu'"):
+        choose_device("tpu")
