@@ -74,10 +74,10 @@ def uncalled(x):
     return x + 1
 
 
-def counter():
-    global LIMIT
-    LIMIT += 1
-    return LIMIT
+def counter(step):
+    global LAST
+    LAST = step
+    return LAST
 
 
 def missing(x):
@@ -132,7 +132,9 @@ class LibTest(unittest.TestCase):
         self.assertTrue(lib.is_even(6))
         self.assertTrue(is_even(self.size))
         cached("k"), noted("k"), reads("f"), home_behind_helper("me"), decorated(1), counts(2), missing(3), main(4)
-        lib.conditional(1)
+        lib.conditional(1), lib.counter(1)
+        for n in (10, 11):
+            is_even(n)
 
     def test_local(self):
         def add(a, b):
@@ -162,7 +164,7 @@ def test_pure_functions_with_literal_calls_are_found_and_no_others(found):
 def test_calls_come_from_doctests_tests_tables_and_single_assignments(found):
     assert found["clamp"].calls == ("clamp(5)", "clamp(-3, low=-1)")
     assert found["words"].calls == ("words('a b')", "words('')", "words('one-two')")
-    assert found["is_even"].calls == ("is_even(4)", "is_even(6)")
+    assert found["is_even"].calls == ("is_even(4)", "is_even(6)", "is_even(10)", "is_even(11)")
     assert found["twice"].calls == ("twice(21)",)
     assert found["add"].calls == ("add(1, 2)",)
 
@@ -172,7 +174,7 @@ def test_a_source_stands_on_its_own(found):
     assert results == {
         "clamp": [5, -1],
         "words": [["a", "b"], [], ["one", "two"]],
-        "is_even": [True, True],
+        "is_even": [True, True, True, False],
         "twice": [42],
         "add": [3],
     }

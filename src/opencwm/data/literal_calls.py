@@ -80,7 +80,10 @@ def doctest_code(docstring: str) -> str:
 
 
 def _doctest_calls(docstring: str, names: Names) -> Iterator[tuple[str, str]]:
-    tree = ast.parse(doctest_code(docstring))
+    code = doctest_code(docstring)
+    if not code:
+        return
+    tree = ast.parse(code)
     imported = names_of(tree, "").targets
     known = Names(targets={**names.targets, **{k: v for k, v in imported.items() if not v.startswith(".")}})
     yield from _visit(tree, known, {})
@@ -101,19 +104,29 @@ def _visit(node: ast.AST, names: Names, values: Values) -> Iterator[tuple[str, s
 
 
 def _single_assignments(scope: ast.AST) -> dict[str, ast.expr]:
-    """Names that the scope binds exactly once, to a literal."""
+    """Names that the scope's statements bind exactly once, to a literal."""
     bound: dict[str, list[ast.expr | None]] = {}
-    for node in ast.walk(scope):
+    if isinstance(scope, FUNCTIONS):
+        every = [*scope.args.posonlyargs, *scope.args.args, *scope.args.kwonlyargs]
+        bound = {each.arg: [None] for each in every}
+    for node in _statements(scope):
         if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
             bound.setdefault(node.targets[0].id, []).append(node.value)
-        elif isinstance(node, ast.arg):
-            bound.setdefault(node.arg, []).append(None)
-        elif isinstance(node, ast.For | ast.AugAssign | ast.comprehension):
+        elif isinstance(node, ast.For | ast.AugAssign):
             for each in ast.walk(node.target):
                 if isinstance(each, ast.Name):
                     bound.setdefault(each.id, []).append(None)
     single = {name: values[0] for name, values in bound.items() if len(values) == 1}
     return {name: value for name, value in single.items() if value is not None and is_literal(value)}
+
+
+def _statements(scope: ast.AST) -> Iterator[ast.AST]:
+    """All statements of the scope, those of inner scopes left out."""
+    for field in ("body", "orelse", "finalbody", "handlers"):
+        for node in getattr(scope, field, ()):
+            yield node
+            if not isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+                yield from _statements(node)
 
 
 def _loop_rows(loop: ast.For, values: Values) -> list[dict[str, ast.expr]]:
