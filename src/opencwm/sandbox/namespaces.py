@@ -11,6 +11,7 @@ Not here: memory and CPU limits over all processes of a run together (control gr
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -75,17 +76,17 @@ class NamespaceSandbox:
                 fix="--allow-unisolated runs it all the same, with your rights and your network",
             )
         job = self._job(argv, files, collect, limits, readable, enforced)
-        with tempfile.TemporaryDirectory(prefix="opencwm-", ignore_cleanup_errors=True) as folder:
+        with ExitStack() as stack:
             if not enforced.filesystem:
-                job["workdir"] = folder
-            with launch() as launcher:
-                conversation = converse(
-                    launcher,
-                    job,
-                    stdin=stdin,
-                    output_bytes=limits.output_bytes,
-                    patience_s=limits.wall_s + GRACE_S,
-                )
+                folder = tempfile.TemporaryDirectory(prefix="opencwm-", ignore_cleanup_errors=True)
+                job["workdir"] = stack.enter_context(folder)
+            conversation = converse(
+                stack.enter_context(launch()),
+                job,
+                stdin=stdin,
+                output_bytes=limits.output_bytes,
+                patience_s=limits.wall_s + GRACE_S,
+            )
         return _result(conversation, enforced, argv[0])
 
     def _job(
