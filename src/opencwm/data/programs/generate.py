@@ -1,0 +1,153 @@
+"""Small typed programs that look like what people write, from a seed and a dial.
+
+    dial, seed --> level --> kind: idiom | typed | composed --> units --> style --> source, call --> trial --> Program
+
+A drawn program is run once under a counting tracer (`trial.py`): one that is too long, too short for the dial, shows
+huge values or fails without being meant to is drawn again, from the same seed. The same (seed, dial) gives the same
+program on every platform with the same minor version of Python.
+
+Written for the job of learning to execute (zaremba2014, arXiv 1410.4615, is the curriculum's ancestor): one operation
+per line is typical, values are small, and names, idioms and shapes vary.
+"""
+
+import random
+from dataclasses import dataclass
+
+from opencwm.data.programs.compose import Composer
+from opencwm.data.programs.constructs import constructs_of
+from opencwm.data.programs.dial import Dial, Limits
+from opencwm.data.programs.idioms import ALL, FAMILIES
+from opencwm.data.programs.style import Style, write
+from opencwm.data.programs.template import Idiom
+from opencwm.data.programs.trial import Trial, attempt
+from opencwm.data.programs.units import Scope, Unit, call_of, from_idiom
+from opencwm.data.programs.values import Values
+
+NUM_TRIES = 12
+KIND_WEIGHTS = {"idiom": 0.4, "composed": 0.4}
+LENGTH_CLASSES = ((1, 10), (11, 30), (31, 100), (101, 240))
+LENGTH_WEIGHTS = (0.11, 0.39, 0.42, 0.08)
+"""At full difficulty; how often a program's length is aimed at each class."""
+ACCIDENTS = 0.02
+"""Share of drawn programs that may end in an exception."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Program:
+    source: str
+    call: str
+    """An expression that calls one of the source's functions."""
+    seed: int
+    constructs: frozenset[str]
+    """What the source contains, by the names of `constructs.py`."""
+    kind: str
+    """One of `dial.KINDS`."""
+
+
+def generate(seed: int, dial: Dial | None = None) -> Program:
+    """The program of a seed at a dial (full difficulty if none is given)."""
+    dial = dial or Dial()
+    rng = random.Random(seed)
+    target = _target(rng, dial)
+    may_fail = rng.random() < ACCIDENTS
+    fallback: tuple[float, str, str, str] | None = None
+    for _ in range(NUM_TRIES):
+        kind, source, call = _draw(rng, dial, target)
+        trial = attempt(source, call)
+        miss = _miss(trial, target, dial, may_fail)
+        if miss == 0:
+            return Program(source=source, call=call, seed=seed, constructs=constructs_of(source), kind=kind)
+        if fallback is None or miss < fallback[0]:
+            fallback = (miss, kind, source, call)
+    assert fallback is not None
+    _, kind, source, call = fallback
+    return Program(source=source, call=call, seed=seed, constructs=constructs_of(source), kind=kind)
+
+
+def _target(rng: random.Random, dial: Dial) -> tuple[int, int]:
+    """The class of lengths that this program aims at, cut to the dial's."""
+    low, high = dial.target_frames
+    weights = [
+        weight * (1 if upper <= 30 else dial.level)
+        for (_, upper), weight in zip(LENGTH_CLASSES, LENGTH_WEIGHTS, strict=True)
+    ]
+    weights[0] += 0.4 * (1 - dial.level)
+    classes = [(max(low, a), min(high, b)) for a, b in LENGTH_CLASSES]
+    usable = [
+        (each, weight) for each, weight in zip(classes, weights, strict=True) if each[0] <= each[1] and weight > 0
+    ]
+    if not usable:
+        return dial.target_frames
+    return rng.choices([each for each, _ in usable], [weight for _, weight in usable])[0]
+
+
+def _miss(trial: Trial, target: tuple[int, int], dial: Dial, may_fail: bool) -> float:
+    """0 for a program that is as wanted; else how far off it is."""
+    miss = 0.0
+    if trial.endless:
+        return 1e9
+    if trial.failed and not may_fail:
+        miss += 1000
+    if trial.longest_value > dial.max_value_chars:
+        miss += trial.longest_value
+    low, high = target
+    if not low <= trial.num_frames <= high:
+        miss += max(low - trial.num_frames, trial.num_frames - high)
+    return miss
+
+
+def _draw(rng: random.Random, dial: Dial, target: tuple[int, int]) -> tuple[str, str, str]:
+    """One program: its kind, source and call."""
+    level = dial.level * (1 - 0.5 * rng.random() ** 2)
+    limits = Limits.of(dial, level)
+    kinds = {kind: weight * dial.weights.get(kind, 1.0) for kind, weight in KIND_WEIGHTS.items()}
+    if limits.max_functions < 2 or target[1] <= 10:
+        kinds["composed"] = 0.0
+    elif target[0] > 30:
+        kinds["composed"] *= 3
+    if not any(kinds.values()):
+        kinds["idiom"] = 1.0
+    kind = rng.choices(list(kinds), list(kinds.values()))[0]
+    scope = Scope(rng)
+    short = rng.random() < 0.25
+    if kind == "composed":
+        unit = _composed(rng, dial, limits, scope, short)
+        units = unit
+    else:
+        units = [_single(rng, kind, dial, limits, scope, short)]
+    call = call_of(rng, units[-1], Values(rng, limits))
+    return kind, write(rng, units, Style.draw(rng, short)), call
+
+
+def _single(rng: random.Random, kind: str, dial: Dial, limits: Limits, scope: Scope, short: bool) -> Unit:
+    return from_idiom(rng, _choose(rng, dial, limits), scope, short or rng.random() < 0.1)
+
+
+def _choose(rng: random.Random, dial: Dial, limits: Limits) -> Idiom:
+    families = [(name, weight * dial.weights.get(name, 1.0)) for name, weight in FAMILIES.items()]
+    while True:
+        family = rng.choices([name for name, _ in families], [weight for _, weight in families])[0]
+        idioms = [each for each in ALL_BY_FAMILY[family] if each.level <= limits.level]
+        if idioms:
+            return rng.choices(idioms, [each.weight for each in idioms])[0]
+        families = [(name, weight) for name, weight in families if name != family]
+
+
+ALL_BY_FAMILY = {family: [each for each in ALL if each.family == family] for family in FAMILIES}
+
+
+def _composed(rng: random.Random, dial: Dial, limits: Limits, scope: Scope, short: bool) -> list[Unit]:
+    num_helpers = min(limits.max_functions - 1, rng.choices((1, 2, 3), (5, 4, 1))[0])
+    if short:
+        scope.taken.add("f")
+    helpers = []
+    for _ in range(max(1, num_helpers)):
+        kind = "idiom"
+        helpers.append(_single(rng, kind, dial, limits, scope, short))
+    if short:
+        scope.taken.discard("f")
+    top = Composer(rng, scope, helpers, short).unit()
+    own = Unit(
+        blocks=top.blocks[-1:], entry=top.entry, kinds=top.kinds, returns=top.returns, params=top.params, short=short
+    )
+    return [*helpers, own]

@@ -1,0 +1,309 @@
+"""Short functions on strings, lists and dicts of the kind that benchmarks of execution are made of: called `f`,
+generic parameters, some methods applied one after the other. All written for this generator."""
+
+from opencwm.data.programs.template import idiom
+
+FAMILY = "short"
+
+
+def _add(signature: str, text: str, **more: object) -> None:
+    IDIOMS.append(idiom(FAMILY, "f f f f process func run change", signature, text, **more))  # type: ignore[arg-type]
+
+
+IDIOMS = []  # type: ignore[var-annotated]
+
+_add(
+    "text -> str",
+    """
+def $f($s):
+    $u = @sexpr($s)
+    «return @sexpr($u)¦if @wpred($u):
+        return @sexpr($u)
+    return $s¦$u = @sexpr($u)
+    return $u + @mark»
+""",
+    weight=2,
+)
+_add(
+    "text, char -> int",
+    """
+def $f($s, $ch):
+    «$pos = $s.find($ch)
+    if $pos «== -1¦< 0»:
+        return «len($s)¦-1¦0»
+    return $pos¦if $ch not in $s:
+        return -1
+    return $s.«index¦rindex¦count»($ch)¦return $s.count($ch) «* 2¦+ len($s)¦- 1»»
+""",
+    weight=1.5,
+)
+_add(
+    "mixed, char -> str",
+    """
+def $f($s, $ch):
+    «$parts = $s.split($ch)
+    return @sep.join($parts)¦while $ch in $s:
+        $s = $s.replace($ch, '', 1)
+    return $s¦$out = list($s)
+    $out.append($ch)
+    «$out.reverse()
+    »return ''.join($out)¦$u = $s.replace($ch, @mark)
+    return $u«[::-1]»»
+""",
+    weight=1.5,
+)
+_add(
+    "mixed -> str",
+    """
+def $f($s):
+    $out = list($s)
+    «$out.sort(«reverse=True¦»)¦$out.reverse()¦$out.pop(«0¦»)¦$out.insert(@int(0,3), @mark)¦$out = $out[«1:¦::2¦:-1»]»
+    «for $i in range(len($out)):
+        if @cpred($out[$i]):
+            $out[$i] = @mark
+    »return @sep.join($out)
+""",
+    weight=1.5,
+)
+_add(
+    "ints, elem -> list[int]",
+    """
+def $f($xs, $n):
+    «if $n in $xs:
+        $xs.remove($n)
+    else:
+        $xs.append($n)¦$xs.insert(len($xs) // 2, $n)¦$xs = $xs + [$n] * @int(1,3)¦$xs.append($n)
+    $xs.sort()¦for $i in range(len($xs)):
+        if $xs[$i] «>¦<¦==» $n:
+            $xs[$i] = «0¦$n¦-1»»
+    return $xs«[::-1]¦¦[1:]»
+""",
+    weight=2,
+)
+_add(
+    "ints -> list[int]",
+    """
+def $f($xs):
+    $ys = «$xs[:]¦$xs.copy()¦list($xs)¦sorted($xs)»
+    «$ys.reverse()
+    »«for $x in $xs:
+        if @pred($x):
+            $ys.remove($x)¦for $x in $xs:
+        if $ys.count($x) > 1:
+            $ys.remove($x)¦while len($ys) > @int(1,3):
+        $ys.pop(«0¦»)¦$ys.extend($xs[«:2¦-2:¦1:2»])¦$ys.append(sum($xs))¦$ys.insert(0, len($ys))»
+    return $ys
+""",
+    weight=2,
+)
+_add(
+    "ints2, small -> list[int]",
+    """
+def $f($xs, $k):
+    «$a = $xs[:$k]
+    $b = $xs[$k:]
+    return $b + $a¦for _ in range(min($k, len($xs))):
+        $x = $xs.pop()
+        $xs.insert(0, $x)
+    return $xs¦$out = []
+    while len($xs) > 0 and $k > 0:
+        $out.append($xs.pop(«0¦»))
+        $k -= 1
+    return $out¦$xs[$k % len($xs)] = $k
+    return $xs»
+""",
+    weight=1.5,
+)
+_add(
+    "counts, key_of -> int",
+    """
+def $f($d, $key):
+    «if $key in $d:
+        return $d[$key]
+    return «-1¦len($d)¦0»¦$d[$key] = $d.get($key, «0¦5») + 1
+    return «$d¦$d[$key]»¦$val = $d.pop($key, «None¦0»)
+    return «$val¦$d¦$val, len($d)»¦$d.setdefault($key, «0¦9»)
+    return «$d¦sum($d.values())¦$d»»
+""",
+    weight=1.5,
+)
+_add(
+    "counts -> list",
+    """
+def $f($d):
+    «$out = []
+    for $key, $val in $d.items():
+        if @pred($val):
+            $out.append($key)
+    return $out¦return sorted($d.«keys¦values¦items»())¦$res = {}
+    for $key in $d:
+        $res[$d[$key]] = $key
+    return $res¦$out = list($d.values())
+    $out.sort()
+    return $out[«-1¦0¦::-1»]¦while len($d) > «1¦2»:
+        $d.popitem()
+    return $d¦return [$key * $val for $key, $val in $d.items() if $val < 4]»
+""",
+    weight=1.5,
+)
+_add(
+    "words, elem_word -> list[str]",
+    """
+def $f($ws, $w):
+    «if $w in $ws:
+        $ws.remove($w)
+    return $ws¦return [$x for $x in $ws if $x «!=¦>¦<» $w]¦$pos = $ws.index($w) if $w in $ws else -1
+    return «$pos¦$ws[:$pos]¦$ws[$pos + 1:]»¦$out = []
+    for $x in $ws:
+        if $x.startswith($w[:1]):
+            $out.append(@wexpr($x))
+    return $out»
+""",
+    weight=1.5,
+)
+_add(
+    "words -> str",
+    """
+def $f($ws):
+    «return @sep.join($ws)«.upper()¦.title()¦[::-1]»¦$u = ''
+    for $w in $ws:
+        $u += $w[«0¦-1¦:2»]
+    return $u¦$u = @sep.join(sorted($ws))
+    return @sexpr($u)¦$ws.reverse()
+    return @sep.join($ws)¦return @sep.join($w for $w in $ws if @wpred($w))»
+""",
+    weight=1.5,
+)
+_add(
+    "text -> list[str]",
+    """
+def $f($s):
+    «$parts = $s.split()
+    return [$part«.lower()¦[::-1]¦[0]» for $part in $parts]¦$out = []
+    for $part in $s.split():
+        $out.insert(0, $part)
+    return $out¦$out = $s.split(«'a'¦'e'¦' '¦','»)
+    return «$out¦len($out)¦$out[-1]»¦$out = []
+    for $i in range(min(len($s), @int(4,6))):
+        $out.append($s[«$i:¦:$i¦$i:$i + 2»])
+    return $out»
+""",
+    weight=1.2,
+)
+_add(
+    "int, int -> int",
+    """
+def $f($a, $b):
+    «$c = $a @op $b
+    if $c «> @int(5,20)¦% 2 == 0¦< 0»:
+        return «$c - $a¦$c * 2¦abs($c)¦$b»
+    return «$c¦$a¦-$c»¦while $a > $b and $b > 0:
+        $a -= $b
+    return $a¦$a, $b = $b, $a
+    return $a «*¦-» @int(2,4) «+¦-» $b¦if $a > $b:
+        $a, $b = $b, $a
+    return $b - $a¦return max($a, $b) - min($a, $b) «* 2¦+ 1»»
+""",
+    weight=1.5,
+)
+_add(
+    "int -> int",
+    """
+def $f($n):
+    $x = @linear($n)
+    $y = @expr($x)
+    «if @pred($y):
+        $y «+=¦-=¦*=» @int(2,5)
+    »«$c = $x @op $y
+    return $c¦return $y¦return $x + $y¦return $y if $x > $y else $x»
+""",
+    weight=1.5,
+)
+_add(
+    "mixed -> bool",
+    """
+def $f($s):
+    «for $ch in $s:
+        if @cpred($ch):
+            return «True¦False»
+    return «False¦True¦$s»¦return $s.«isalpha¦isdigit¦islower¦isupper¦isalnum¦istitle»()¦§any $flag = @cpred($ch) for $ch in $s
+    return $flag¦§all $flag = @cpred($ch) for $ch in $s
+    return $flag»
+""",
+    weight=1.2,
+)
+_add(
+    "word, word -> str",
+    """
+def $f($s, $t):
+    «if len($s) «>¦<¦==» len($t):
+        return $s
+    return «$t¦$t + $s¦$s + $t[1:]»¦$u = ''
+    for $ch in $s:
+        if $ch «in¦not in» $t:
+            $u += $ch
+    return $u¦return $s[:2] + $t[-2:]¦if $t in $s or $s[0] == $t[0]:
+        return $s.replace($t, '')
+    return $s + $t¦$i = 0
+    while $i < len($s) and $i < len($t):
+        if $s[$i] == $t[$i]:
+            return $s[$i]
+        $i += 1
+    return ''»
+""",
+    weight=1.5,
+)
+_add(
+    "text, small -> str",
+    """
+def $f($s, $n):
+    «return $s[:$n] + $s[$n:].«upper()¦title()¦swapcase()¦strip()»¦if len($s) «<¦>» $n «+ 4¦* 2»:
+        return «$s * 2¦$s + '!'¦$s[::-1]»
+    return $s[:$n]¦$u = $s[$n:]
+    return $u«.center(len($s), '*')¦.ljust(len($s), '-')¦.zfill(len($s))»¦return @sexpr($s)[:$n]»
+""",
+    weight=1.5,
+)
+_add(
+    "dups -> dict[int, int]",
+    """
+def $f($xs):
+    $d = {}
+    for $x in $xs:
+        «$d[$x] = $xs.count($x)¦if $x in $d:
+            $d[$x] += «1¦$x»
+        else:
+            $d[$x] = «1¦0»¦$d.setdefault($x, len($d))¦$d[$x % 3] = $x»
+    return $d
+""",
+    weight=1.2,
+)
+_add(
+    "int_map -> list",
+    """
+def $f($d):
+    «$out = []
+    for $key in sorted($d):
+        $out.append($key * $d[$key])
+    return $out¦return {$val: $key for $key, $val in $d.items()}¦$total = 0
+    for $key, $val in $d.items():
+        $total += $key if $key > $val else $val
+    return $total¦$d[len($d)] = sum($d)
+    return $d¦return [$val for $key, $val in $d.items() if $key % 2 == 0]»
+""",
+    weight=1.2,
+)
+_add(
+    "pairs -> dict[str, int]",
+    """
+def $f($pairs):
+    «$d = dict($pairs)
+    return «$d¦list($d)¦max($d.values())»¦$d = {}
+    for $key, $val in $pairs:
+        $d[$key] = $d.get($key, 0) + $val
+    return $d¦return [$b for $a, $b in $pairs]¦$a = [$x[0] for $x in $pairs]
+    $b = [$x[1] for $x in $pairs]
+    return $a, «$b¦sum($b)»»
+""",
+    weight=1.0,
+)
