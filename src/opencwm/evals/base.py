@@ -67,6 +67,13 @@ class Ledger:
         else:
             self._write({"settings": settings})
 
+    def __enter__(self) -> "Ledger":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
     def _read(self, path: Path, settings: Mapping[str, Any]) -> int:
         """Take in what is there; returns the byte after the last whole line."""
         end = 0
