@@ -77,3 +77,10 @@ def test_looking_does_not_import_what_it_looks_for():
     source = "import sys; from opencwm.sandbox import doctor; doctor.checks(); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize(("version", "path"), sorted(find_interpreters().items()))
+def test_every_interpreter_that_is_found_runs_in_the_sandbox_with_its_library(version, path):
+    source = "import json, sys; print('%d.%d' % sys.version_info[:2])"
+    result = NamespaceSandbox().run([str(path), "-I", "-c", source], trusted=True)
+    assert (result.stdout.decode(), result.stderr) == (f"{version}\n", b"")

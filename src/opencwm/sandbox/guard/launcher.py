@@ -94,10 +94,11 @@ def _report(fd: int, report: dict[str, Any]) -> None:
 
 def enter(wanted: set[str], proc_fd: int) -> None:
     """Leave for the wanted namespaces; the process namespace begins with the next fork."""
-    if os.getuid() != 0 and "user" in wanted:  # root needs no user namespace to make the others
+    kinds = wanted & KINDS.keys()
+    if kinds and os.getuid() != 0 and "user" in wanted:  # root needs no user namespace to make the others
         new_user_namespace(proc_fd, inside=os.getuid())
     flags = 0
-    for kind in wanted & KINDS.keys():
+    for kind in kinds:
         flags |= KINDS[kind]
     if flags:
         syscalls.unshare(flags)
@@ -150,6 +151,8 @@ def _try(kind: str, job: Job) -> None:
     if kind == "user":
         if os.getuid() == 0:
             become(job["uid"])
+        else:
+            new_user_namespace(proc_fd, inside=os.getuid())
         new_user_namespace(proc_fd, inside=INNER_ID)
         return
     enter({"user", kind}, proc_fd)
@@ -297,12 +300,20 @@ def _confine(job: Job, proc_fd: int) -> None:
         become(job["uid"])
     if "user" in job["namespaces"]:
         new_user_namespace(proc_fd, inside=INNER_ID)
-        _write_proc(proc_fd, "sys/user/max_user_namespaces", "0")
+        _forbid_user_namespaces(proc_fd, has_filter=job["syscalls"])
     _limit(job["limits"], is_counted="user" in job["namespaces"] or job["is_dropped"])
     syscalls.forbid_new_privileges()
     syscalls.drop_capabilities()
     if job["syscalls"]:
         seccomp.refuse_rare_calls()
+
+
+def _forbid_user_namespaces(proc_fd: int, *, has_filter: bool) -> None:
+    try:
+        _write_proc(proc_fd, "sys/user/max_user_namespaces", "0")
+    except OSError:  # containers show this file read-only; the filter on system calls forbids the same
+        if not has_filter:
+            raise
 
 
 def _limit(limits: dict[str, int], *, is_counted: bool) -> None:
