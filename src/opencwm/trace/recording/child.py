@@ -2,8 +2,8 @@
 
     python child.py JOB.json OUT.jsonl
 
-JOB is {"source" | "path" | "module", "call", "filename", "argv", "options"}, or {"jobs": [...]}, which are recorded one
-after the other. OUT gets one line per job, flushed: a trace, or {"error": sentence}. The program's own output and
+JOB is {"source" | "path", "call", "filename", "argv", "options", "sys_path"}, or {"jobs": [...]}, which are recorded one
+after the other; `sys_path` are folders that the program may import from. OUT gets one line per job, flushed: a trace, or {"error": sentence}. The program's own output and
 input are left alone. Needs nothing but this folder.
 """
 
@@ -39,6 +39,8 @@ def record(job: Dict[str, Any], out: Any) -> str:
                 source = file.read()
         except (OSError, UnicodeDecodeError) as exc:
             return dump({"error": "cannot read {}: {}".format(job["path"], exc)})
+
+    sys.path[:0] = job.get("sys_path", [])
 
     def watch(session: Session) -> None:
         def stuck() -> None:
