@@ -1,63 +1,66 @@
-"""The program of the child in which foreign code is recorded: reads a job, writes the trace.
+"""The program that records programs, alone in a process of its own: what a sandbox starts.
 
-    python child.py JOB.json OUT.jsonl
+    python -I .../recording/child.py JOB.json OUT.json      JOB.json --record--> OUT.json, one JSON line per trace
 
-JOB is {"source" | "path", "call", "filename", "argv", "options", "sys_path"}, or {"jobs": [...]}, which are recorded one
-after the other; `sys_path` are folders that the program may import from. OUT gets one line per job, flushed: a trace, or {"error": sentence}. The program's own output and
-input are left alone. Needs nothing but this folder.
+A job is {"source" | "path" | "module", "call", "filename", "argv", "options"}; {"jobs": [...]} are done one after the
+other, one line each, written at once. A line is a trace, or {"error": sentence} where there is none. Standard input,
+output and error are the program's. A trace is written before its process ends, however it ends: by `sys.exit`,
+`os._exit`, an uncaught exception, or a budget that the program will not stop for.
+
+It runs where nothing of ours is installed: this folder is all it needs. Only POSIX has the timer that stops a program
+inside one long call; elsewhere a budget is noticed at the program's next frame.
 """
 
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.util
 import json
 import os
 import sys
 from typing import Any, Dict
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-
-from frame import dump  # noqa: E402
-from engine import Options  # noqa: E402
-from recorder import Session, record_source  # noqa: E402
-
-sys.path.pop(0)
+PACKAGE = "_opencwm_recording"
+GRACE_S = 1.0
+"""From the end of a budget to the end of the process."""
 
 
-def main(job_path: str, out_path: str) -> None:
+def _load_siblings() -> Any:
+    """This folder as a package under a name that no program uses: it may not be installed, nor be on the path."""
+    folder = os.path.dirname(os.path.abspath(__file__))
+    spec = importlib.machinery.ModuleSpec(PACKAGE, None, is_package=True)
+    spec.submodule_search_locations = [folder]
+    sys.modules[PACKAGE] = importlib.util.module_from_spec(spec)
+    import importlib as library
+
+    return library.import_module(PACKAGE + ".recorder")
+
+
+def main(job_path: str, out_path: str) -> int:
+    recorder = _load_siblings()
     with open(job_path, encoding="utf-8") as file:
-        job = json.load(file)
-    with open(out_path, "a", encoding="utf-8") as out:
-        for one in job.get("jobs", [job]):
-            out.write(record(one, out) + "\n")
+        data = json.load(file)
+    jobs = data["jobs"] if "jobs" in data else [data]
+    with open(out_path, "w", encoding="utf-8", newline="\n") as out:
+        for job in jobs:
+            out.write(_line(recorder, job) + "\n")
             out.flush()
+    return 0
 
 
-def record(job: Dict[str, Any], out: Any) -> str:
-    options = Options(**job.get("options", {}))
-    filename, source = job.get("filename", "program.py"), job.get("source")
-    if source is None:
-        try:
-            with open(job["path"], encoding="utf-8") as file:
-                source = file.read()
-        except (OSError, UnicodeDecodeError) as exc:
-            return dump({"error": "cannot read {}: {}".format(job["path"], exc)})
-
-    sys.path[:0] = job.get("sys_path", [])
-
-    def watch(session: Session) -> None:
-        def stuck() -> None:
-            out.write(session.trace().to_json() + "\n")
-            out.flush()
-            os._exit(0)
-
-        session.on_stuck = stuck
-
+def _line(recorder: Any, job: Dict[str, Any]) -> str:
     try:
-        trace = record_source(
-            source, call=job.get("call"), filename=filename, options=options, argv=job.get("argv", ()), on_session=watch
+        trace = recorder.record_source(
+            job["source"],
+            call=job.get("call"),
+            filename=job.get("filename", "program.py"),
+            options=recorder.Options.from_dict(job.get("options", {})),
+            argv=job.get("argv", ()),
         )
     except (SyntaxError, ValueError) as exc:
-        return dump({"error": "{}: {}".format(type(exc).__name__, exc)})
-    return trace.to_json()
+        return json.dumps({"error": "{}: {}".format(type(exc).__name__, exc)})
+    return str(trace.to_json())
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    sys.exit(main(sys.argv[1], sys.argv[2]))

@@ -1,292 +1,387 @@
-"""The reference engine: the events of `sys.settrace` as frames, in pure Python.
+"""The reference engine: `sys.settrace` in pure Python.
 
-    sys.settrace -> Engine (which py_frame, which event) -> Activation (what its locals looked like) -> Frame
+    interpreter --call, line, return, exception--> Activation (one per call or resume) --> Tape (frames as JSON)
 
-An engine knows nothing of files, processes or headers (`recorder.py`), so that another engine can take its place. The
-order of frames is CPython's. Deviations and their reasons are in the project's trace format; what this mechanism
-cannot hide: reading `f_locals` of a function up to 3.12 makes `locals()` in the traced program return the same dict
-each time, and Python's recursion limit is reached a few calls earlier.
+`Tape` is the seam: whatever observes the program (this engine, a native one, `sys.monitoring`) ends there, in the one
+event model of the trace format.
+
+What it costs to watch from Python: the callbacks use a few levels of the program's recursion limit, and before 3.13
+`locals()` in a recorded function gives the dictionary that the interpreter refreshes for us.
 """
 
+from __future__ import annotations
+
+import gc
+import opcode
 import sys
-import types
-from dataclasses import dataclass
-from opcode import opname
-from typing import Any, Callable, Dict, List, Optional, Tuple
+import threading
+import time
+from json.encoder import encode_basestring
+from types import FrameType
+from typing import Any, List, Optional
 
-if __package__:
-    from .frame import Frame, Locals, dump
-    from .source import CodeInfo, Sources
-    from .values import Cuts, Shown, Writer
-else:  # injected as a plain folder
-    from frame import Frame, Locals, dump  # type: ignore[import-not-found,no-redef]
-    from source import CodeInfo, Sources  # type: ignore[import-not-found,no-redef]
-    from values import Cuts, Shown, Writer  # type: ignore[import-not-found,no-redef]
+from .folding import Folding
+from .options import Options
+from .scope import CodeInfo, Scope, shown_globals
+from .values import IS_CUT, KEY, REF, TEXT, Writer
 
-_SAME_OBJECT_SAME_TEXT = frozenset({int, bool, type(None), float, complex, str, bytes, range})
-
-
-@dataclass(frozen=True)
-class Options:
-    """How a trace is made; stored in its header. `None` switches a cut or a budget off."""
-
-    values: str = "structural"
-    """structural: our own writer, no user code runs. repr: the objects' own `__repr__`."""
-    max_depth: Optional[int] = 6
-    """Containers nested deeper are shown as their brackets."""
-    max_items: Optional[int] = 64
-    """Items shown of one container."""
-    max_value_chars: Optional[int] = 512
-    """Characters shown of one string, and of one whole value."""
-    full_after_return: bool = True
-    """The first frame with locals after a callee's return shows every local."""
-    comprehensions: str = "fold"
-    """fold: part of their line. step: what the interpreter gives."""
-    max_frames: Optional[int] = 10000
-    max_bytes: Optional[int] = 1000000
-    """Bytes of the frames' JSON."""
-    timeout_s: Optional[float] = 10.0
-    """Wall clock."""
-    on_budget: str = "stop_program"
-    """stop_program: in a child of our own. stop_recording: in somebody else's process, which goes on untraced."""
+_OP = opcode.opmap
+_RETURN_OPS = frozenset(_OP[name] for name in ("RETURN_VALUE", "RETURN_CONST") if name in _OP)
+_YIELD_OPS = frozenset(_OP[name] for name in ("YIELD_VALUE", "YIELD_FROM") if name in _OP)
+_YIELD_VALUE = _OP["YIELD_VALUE"]
+_RESUME = _OP.get("RESUME")
+_FOR_ITER = _OP["FOR_ITER"]
+_BEFORE_RESUME = _RESUME is None  # 3.8-3.10
+_AWAIT = 3
+"""`RESUME`'s argument after an await; 1 after a yield, 2 after a `yield from`."""
 
 
-class BudgetExceeded(BaseException):
-    """Raised inside the program that ran over budget; not an Exception, so that `except Exception` lets it pass."""
+class BudgetStop(BaseException):
+    """Ends a program whose budget is spent. Not an Exception, so that most handlers let it through."""
+
+
+class Budget:
+    """What may still be recorded, over all threads of one recording."""
+
+    def __init__(self, options: Options) -> None:
+        self.max_frames = options.max_frames
+        self.max_bytes = options.max_bytes
+        self.deadline = None if options.timeout_s is None else time.monotonic() + options.timeout_s
+        self.num_frames = 0
+        self.num_bytes = 0
+        self.is_spent = False
+
+    def admits(self, num_bytes: int) -> bool:
+        """Count one more frame of this size, unless it would go over."""
+        if self.is_spent or self.num_frames >= self.max_frames or self.num_bytes + num_bytes > self.max_bytes:
+            self.is_spent = True
+            return False
+        if self.deadline is not None and time.monotonic() > self.deadline:
+            self.is_spent = True
+            return False
+        self.num_frames += 1
+        self.num_bytes += num_bytes
+        return True
+
+
+class Tape:
+    """The frames of one thread, each as the JSON object that a trace file holds."""
+
+    def __init__(self, budget: Budget) -> None:
+        self.frames = []  # type: List[str]
+        self.num_bytes = 0
+        self.num_cut = 0
+        """Texts that were cut."""
+        self._budget = budget
+
+    def add(self, event: str, cause: Optional[str], depth: int, place: str, rest: str) -> bool:
+        """False: the budget is spent, and the frame is not recorded."""
+        why = "" if cause is None else '"cause":"{}",'.format(cause)
+        text = '{{"event":"{}",{}"depth":{},{}{}}}'.format(event, why, depth, place, rest)
+        if text.isascii():
+            num_bytes = len(text)
+        else:
+            try:
+                num_bytes = len(text.encode("utf-8"))
+            except UnicodeEncodeError:  # lone surrogates: such a frame is all ASCII
+                text = "".join(c if c < "\x80" else _escaped(c) for c in text)
+                num_bytes = len(text)
+        if not self._budget.admits(num_bytes):
+            return False
+        self.frames.append(text)
+        self.num_bytes += num_bytes
+        return True
+
+
+def _escaped(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join("\\u{:02x}{:02x}".format(units[i], units[i + 1]) for i in range(0, len(units), 2))
+
+
+_JSON_NAMES = {}  # type: Dict[str, str]
+
+
+def _json_name(name: str) -> str:
+    found = _JSON_NAMES.get(name)
+    if found is None:
+        found = _JSON_NAMES[name] = encode_basestring(name) + ":"
+    return found
 
 
 class Activation:
-    """One activation of a code object: what its locals looked like when last shown."""
+    """One call or resume of a code object: what it showed last, and the interpreter's trace function for it."""
 
-    __slots__ = ("depth", "full", "info", "inside", "last_line", "offset", "raised", "shown", "suspended")
+    __slots__ = ("_order", "_shown", "depth", "folding", "info", "is_full_next", "thread")
 
-    def __init__(self, info: CodeInfo, depth: int) -> None:
+    def __init__(self, thread: ThreadEngine, info: CodeInfo, depth: int) -> None:
+        self.thread = thread
         self.info = info
         self.depth = depth
-        self.shown = {}  # type: Dict[str, Tuple[Any, object]]
-        self.full = False
-        self.raised = False
-        self.offset = -1
-        self.last_line = -1
-        self.inside = None  # type: Optional[int]
+        self.is_full_next = False
+        self.folding = None if info.folds is None else Folding(info.folds)
+        self._shown = {}  # type: Dict[str, Seen]
+        self._order = []  # type: List[str]
 
+    # -- locals
 
-class Engine:
-    """Turns the events of one thread into frames. Knows nothing of files, processes or headers."""
-
-    def __init__(self, sources: Sources, options: Options) -> None:
-        self.sources = sources
-        self.options = options
-        self.writer = Writer(options.values, Cuts(options.max_depth, options.max_items, options.max_value_chars))
-        self.frames = []  # type: List[Frame]
-        self._bound = 0  # no fewer than the bytes of all frames
-        self._sized, self._sized_bytes = 0, 0  # how many frames' bytes are known exactly, and their sum
-        self.num_cut = 0
-        self.stack = []  # type: List[Activation]
-        self.over_budget = False
-        self.failure = None  # type: Optional[str]
-
-    # What sys.settrace calls
-
-    def trace(self, py_frame: types.FrameType, event: str, arg: Any) -> Optional[Callable[..., Any]]:
-        """The global trace function: a new py_frame begins, or a suspended one goes on."""
-        info = self.sources.info(py_frame.f_code)
-        if info is None or self.over_budget:
-            return None
-        activation = Activation(info, len(self.stack))
-        self.stack.append(activation)
-        resumed = info.is_generator and _is_resumed(py_frame)
-        line_no = py_frame.f_lineno if resumed else info.first_line
-        if not info.is_function and not resumed:
-            line_no = 1 if info.code.co_name == "<module>" else info.first_line
-        activation.offset = py_frame.f_lasti
-        self._with_locals("call", "resume" if resumed else None, py_frame, activation, line_no, full=True)
-
-        def local(py_frame: types.FrameType, event: str, arg: Any) -> Optional[Callable[..., Any]]:
-            if self.over_budget or self.failure:
-                self._check()
-                return None
-            if event == "line":
-                self._line(py_frame, activation)
-            elif event == "return":
-                self._return(py_frame, activation, arg)
-            elif event == "exception":
-                self._exception(py_frame, activation, arg)
-            return local
-
-        return local
-
-    def _line(self, py_frame: types.FrameType, activation: Activation) -> None:
-        info, line_no = activation.info, py_frame.f_lineno
-        activation.raised = False
-        if info.spans and not self._is_shown(py_frame.f_lasti, line_no, activation):
-            return
-        self._with_locals("line", None, py_frame, activation, line_no, full=activation.full)
-
-    def _is_shown(self, offset: int, line_no: int, activation: Activation) -> bool:
-        """The folding rule; moves the activation past this event."""
-        info = activation.info
-        target = info.targets.get(offset)
-        if target is not None and info.line_at(target) == line_no:
-            offset = target
-            backward = True
+    def locals_json(self, py_frame: FrameType, is_full: bool) -> str:
+        """The changes of the names since this activation's last frame with locals; remembers what is shown."""
+        tape, writer, shown = self.thread.tape, self.thread.writer, self._shown
+        look = writer.look
+        namespace = py_frame.f_locals
+        if self.info.is_function:
+            bound = [(name, namespace[name]) for name in self.info.names if name in namespace]
         else:
-            backward = offset < activation.offset
-        came_from, number = activation.inside, info.inside.get(offset)
-        jumped = backward
-        activation.offset, activation.inside = offset, number
-        if number is not None:
-            if offset != info.starts[number]:
-                return False
-            return activation.last_line != info.spans[number][0] or jumped
-        if came_from is not None and not backward and line_no == info.spans[came_from][0]:
-            return False
-        return True
-
-    def _return(self, py_frame: types.FrameType, activation: Activation, value: Any) -> None:
-        cause = _why_left(py_frame, activation)
-        self._pop(activation)
-        shown = Shown("None", "None") if cause == "unwind" else self.writer.show(value)
-        self._add("return", cause, activation, py_frame.f_lineno, None, shown)
-        if self.stack and self.options.full_after_return:
-            self.stack[-1].full = True
-
-    def _pop(self, activation: Activation) -> None:
-        while self.stack and self.stack[-1] is not activation:  # a py_frame whose end was not reported
-            self.stack.pop()
-        if self.stack:
-            self.stack.pop()
-
-    def _exception(self, py_frame: types.FrameType, activation: Activation, arg: Any) -> None:
-        kind, value, _ = arg
-        activation.raised = True
-        if not isinstance(value, BaseException):
-            value = kind() if value is None else kind(value)
-        number = activation.info.inside.get(py_frame.f_lasti) if activation.info.spans else None
-        line_no = py_frame.f_lineno if number is None else activation.info.spans[number][0]
-        self._add("exception", None, activation, line_no, None, self.writer.show(value))
-
-    # From an event to a frame
-
-    def _with_locals(
-        self, event: str, cause: Optional[str], py_frame: types.FrameType, activation: Activation, line_no: int, full: bool
-    ) -> None:  # fmt: skip
-        activation.last_line = line_no
-        activation.full = False
-        self._add(event, cause, activation, line_no, self._locals(py_frame, activation, full), None)
-
-    def _locals(self, py_frame: types.FrameType, activation: Activation, full: bool) -> Locals:
-        info, before = activation.info, activation.shown
-        values = py_frame.f_locals
-        names = info.names if info.is_function else _module_names(values)
-        shown = {}  # type: Dict[str, str]
-        now = {}  # type: Dict[str, Tuple[Any, object]]
-        write = self.writer.show
-        for name in names:
-            try:
-                value = values[name]
-            except KeyError:
+            bound = shown_globals(namespace)
+        parts = []
+        has_new = False
+        for name, value in bound:
+            last = shown.get(name)
+            if last is None:
+                has_new = True
+            elif value is last[REF]:
+                if is_full:
+                    parts.append(_json_name(name) + encode_basestring(last[TEXT]))
+                    tape.num_cut += last[IS_CUT]
                 continue
-            last = before.get(name)
-            atom = type(value) in _SAME_OBJECT_SAME_TEXT
-            if last is not None and not full and atom and last[0] is value:
-                now[name] = last
-                continue
-            text, key = write(value)
-            if text is not key:
-                self.num_cut += 1
-            now[name] = (value if atom else None, key)
-            if full or last is None or last[1] != key:
-                shown[name] = text
-        removed = () if full else tuple(name for name in before if name not in now)
-        order = None  # type: Optional[Tuple[str, ...]]
-        if not full and len(shown) and any(name not in before for name in shown):
-            appended = [name for name in before if name in now] + [name for name in shown if name not in before]
-            if appended != list(now):
-                order = tuple(now)
-        activation.shown = now
-        return Locals(shown, removed, order)
+            seen = look(value, last)
+            if seen is not last:
+                shown[name] = seen
+                if last is None or is_full or seen[KEY] != last[KEY]:
+                    parts.append(_json_name(name) + encode_basestring(seen[TEXT]))
+                    tape.num_cut += seen[IS_CUT]
+            elif is_full:
+                parts.append(_json_name(name) + encode_basestring(last[TEXT]))
+                tape.num_cut += last[IS_CUT]
+        if has_new or len(bound) != len(shown) or not self.info.is_function:
+            return self._with_order(parts, [name for name, _ in bound], is_full)
+        return ',"locals":{{"set":{{{}}},"removed":[]}}'.format(",".join(parts))
 
-    def _add(
-        self, event: str, cause: Optional[str], activation: Activation, line_no: int,
-        names: Optional[Locals], value: Optional[Shown],
-    ) -> None:  # fmt: skip
-        info = activation.info
-        options = self.options
-        frame = Frame(
-            event, activation.depth, info.file, line_no, info.source_line(line_no), cause, names,
-            None if value is None else value.text,
-        )  # fmt: skip
-        if value is not None and value.text is not value.key:
-            self.num_cut += 1
-        self.frames.append(frame)
-        if (options.max_frames is not None and len(self.frames) > options.max_frames) or not self._fits(frame):
-            self.frames.pop()
-            self.over_budget = True
-            self._check()
+    def _with_order(self, parts: List[str], names: List[str], is_full: bool) -> str:
+        """The same where names came, went or moved."""
+        bound = set(names)
+        removed = [name for name in self._order if name not in bound]
+        for name in removed:
+            del self._shown[name]
+        before = [name for name in self._order if name in bound]
+        known = set(before)
+        order = ""
+        if not is_full and before + [name for name in names if name not in known] != names:
+            order = ',"order":[{}]'.format(",".join(map(encode_basestring, names)))
+        self._order = names
+        gone = ",".join(map(encode_basestring, removed))
+        return ',"locals":{{"set":{{{}}},"removed":[{}]{}}}'.format(",".join(parts), gone, order)
 
-    def _fits(self, frame: Frame) -> bool:
-        """Whether the frames so far stay within `max_bytes`. Exact sizes are worked out only near the limit."""
-        limit = self.options.max_bytes
-        if limit is None:
-            return True
-        names = frame.locals
-        chars = len(frame.source_line) + len(frame.file) + len(frame.value or "")
-        if names is not None:
-            chars += sum([len(name) + len(text) + 6 for name, text in names.set.items()])
-            chars += 3 * sum([len(name) for name in names.removed + (names.order or ())])
-        self._bound += 6 * chars + 200
-        if self._bound > limit:
-            exact = num_bytes(self.frames[self._sized :])
-            self._sized_bytes += exact
-            self._sized = len(self.frames)
-            self._bound = self._sized_bytes
-            return self._sized_bytes <= limit
-        return True
+    # -- events
 
-    def _check(self) -> None:
-        if self.over_budget and self.options.on_budget == "stop_program":
-            raise BudgetExceeded
+    def on_call(self, py_frame: FrameType) -> None:
+        info = self.info
+        cause = None
+        line_no = info.call_line
+        if info.can_suspend and _is_resumed(info, py_frame.f_lasti):
+            cause = "resume"
+            line_no = self._line_at(py_frame)
+        if self.folding is not None:
+            self.folding.show(line_no)
+        self.thread.write("call", cause, self.depth, info.place(line_no), self.locals_json(py_frame, True))
+
+    def on_event(self, py_frame: FrameType, event: str, arg: Any) -> Any:
+        """The local trace function. The interpreter calls it; nothing but `BudgetStop` leaves it."""
+        thread = self.thread
+        if not thread.is_live:
+            return None
+        try:
+            if event == "line":
+                line_no = py_frame.f_lineno
+                if self.folding is not None:
+                    line = self.folding.line(self._offset(py_frame, line_no), line_no)
+                    if line is None:
+                        return self.on_event
+                    line_no = line
+                is_full, self.is_full_next = self.is_full_next, False
+                rest = self.locals_json(py_frame, is_full)
+                thread.write("line", None, self.depth, self.info.place(line_no), rest)
+            elif event == "return":
+                self._on_return(py_frame, arg)
+            elif event == "exception":
+                self._on_exception(py_frame, arg)
+        except Exception as exc:  # a recorder that fails stops recording and leaves the program alone
+            thread.fail(exc)
+            return None
+        return self.on_event
+
+    def _on_exception(self, py_frame: FrameType, arg: Any) -> None:
+        folding = self.folding
+        if folding is not None and folding.is_inside(py_frame.f_lasti):
+            if _is_loop_end(self.info, py_frame.f_lasti, arg[0]):
+                return
+        line_no = self._line_at(py_frame)
+        if folding is not None:
+            folding.show(line_no)
+        self.thread.write("exception", None, self.depth, self.info.place(line_no), self.thread.value_json(arg[1]))
+
+    def _on_return(self, py_frame: FrameType, arg: Any) -> None:
+        info = self.info
+        cause = _return_cause(info, py_frame.f_lasti)
+        if info.is_async_generator and cause == "yield":
+            arg = next(iter(gc.get_referents(arg)), None)  # the interpreter wraps what an async generator yields
+        place = info.place(self._line_at(py_frame))
+        thread = self.thread
+        thread.pop(self)
+        thread.write("return", cause, self.depth, place, thread.value_json(None if cause == "unwind" else arg))
+
+    def _line_at(self, py_frame: FrameType) -> int:
+        line_no = py_frame.f_lineno or self.info.call_line
+        return line_no if self.folding is None else self.folding.line_at(py_frame.f_lasti, line_no)
+
+    def _offset(self, py_frame: FrameType, line_no: int) -> int:
+        offset = py_frame.f_lasti
+        target = self.info.jump_targets.get(offset)
+        return target[0] if target is not None and target[1] == line_no else offset
 
 
-def num_bytes(frames: List[Frame]) -> int:
-    """Bytes of the frames' JSON, as `max_bytes` counts them."""
-    return sum([len(dump(frame.to_dict()).encode("utf-8", "surrogatepass")) + 1 for frame in frames])
-
-
-def _module_names(values: Dict[str, Any]) -> List[str]:
-    """Names of a module or class body worth showing, in their order."""
-    hidden = (types.ModuleType, types.FunctionType, type)
-    return [
-        name
-        for name, value in list(values.items())
-        if name.isidentifier() and not (name[:2] == "__" and name[-2:] == "__") and not isinstance(value, hidden)
-    ]
-
-
-def _is_resumed(py_frame: types.FrameType) -> bool:
-    """Whether a generator's or coroutine's `call` re-enters it."""
-    code, offset = py_frame.f_code.co_code, py_frame.f_lasti
-    if sys.version_info < (3, 11):
+def _is_resumed(info: CodeInfo, offset: int) -> bool:
+    if _BEFORE_RESUME:
         return offset >= 0
-    return 0 <= offset < len(code) and opname[code[offset]] == "RESUME" and code[offset + 1] & 3 != 0
+    if offset < 0:
+        return False
+    op = info.co_code[offset]
+    return op == _YIELD_VALUE or (op == _RESUME and info.co_code[offset + 1] & 3 != 0)
 
 
-def _why_left(py_frame: types.FrameType, activation: Activation) -> Optional[str]:
-    code, offset = py_frame.f_code.co_code, py_frame.f_lasti
-    name = opname[code[offset]] if 0 <= offset < len(code) else ""
-    if name.startswith(("RETURN_VALUE", "RETURN_CONST", "RETURN_GENERATOR", "INSTRUMENTED_RETURN")):
+def _return_cause(info: CodeInfo, offset: int) -> Optional[str]:
+    """By the instruction that the activation is left at."""
+    code = info.co_code
+    op = code[offset] if offset >= 0 else -1
+    if op in _RETURN_OPS:
         return None
-    if not activation.raised and activation.info.is_generator and "YIELD" in name:
-        return "await" if _awaits(code, offset) else "yield"
-    if not activation.raised and activation.info.is_generator and name in ("SEND", "YIELD_FROM", "RESUME"):
-        return "await" if activation.info.is_coroutine else "yield"
-    return "unwind"
+    if not info.can_suspend:
+        return "unwind"
+    if _BEFORE_RESUME:
+        after = code[offset + 2] if offset + 2 < len(code) else -1
+        if op == _YIELD_VALUE:
+            return "await" if info.is_coroutine else "yield"
+        if after == _OP["YIELD_FROM"]:
+            return "await" if info.is_coroutine or info.is_async_generator else "yield"
+        return "unwind"
+    if op != _YIELD_VALUE:
+        return "unwind"
+    if info.is_coroutine:
+        return "await"
+    if info.is_async_generator and offset + 3 < len(code) and code[offset + 2] == _RESUME:
+        return "await" if code[offset + 3] & 3 == _AWAIT else "yield"
+    return "yield"
 
 
-def _awaits(code: bytes, offset: int) -> bool:
-    """Whether the suspension at `offset` is an await: told by the argument of the RESUME after it."""
-    for at in range(offset + 2, min(offset + 8, len(code)), 2):
-        if opname[code[at]] == "RESUME":
-            return code[at + 1] & 3 == 3
-    return False
+def _is_loop_end(info: CodeInfo, offset: int, kind: Any) -> bool:
+    """The end of an iterator inside a comprehension is no exception that leaves it."""
+    if kind is StopAsyncIteration:
+        return True
+    return info.co_code[offset] == _FOR_ITER and kind is StopIteration
+
+
+class ThreadEngine:
+    """The activations and the tape of one thread."""
+
+    def __init__(self, engine: SettraceEngine) -> None:
+        self.engine = engine
+        self.tape = Tape(engine.budget)
+        self.writer = engine.writer
+        self.stack = []  # type: List[Activation]
+        self.is_live = True
+
+    def on_event(self, py_frame: FrameType, event: str, arg: Any) -> Any:
+        """The global trace function: a new frame of the interpreter."""
+        if event != "call" or not self.is_live:
+            return None
+        try:
+            info = self.engine.scope.info_of(py_frame.f_code)
+            if info is None:
+                return None
+            activation = Activation(self, info, len(self.stack))
+            self.stack.append(activation)
+            activation.on_call(py_frame)
+        except Exception as exc:  # a recorder that fails stops recording and leaves the program alone
+            self.fail(exc)
+            return None
+        return activation.on_event
+
+    def pop(self, activation: Activation) -> None:
+        stack = self.stack
+        while stack and stack.pop() is not activation:
+            pass
+        if stack and self.engine.options.full_after_return:
+            stack[-1].is_full_next = True
+
+    def value_json(self, value: Any) -> str:
+        text, is_cut = self.writer.text(value)
+        self.tape.num_cut += is_cut
+        return ',"value":' + encode_basestring(text)
+
+    def write(self, event: str, cause: Optional[str], depth: int, place: str, rest: str) -> None:
+        if not self.tape.add(event, cause, depth, place, rest):
+            self.engine.over_budget()
+
+    def fail(self, exc: Exception) -> None:
+        self.engine.fail(exc)
+
+
+class SettraceEngine:
+    """Installs and removes the trace functions, for all threads that start meanwhile."""
+
+    name = "python"
+    mechanism = "settrace"
+
+    def __init__(self, options: Options, scope: Scope) -> None:
+        self.options = options
+        self.scope = scope
+        self.budget = Budget(options)
+        self.writer = Writer(options)
+        self._main = ThreadEngine(self)
+        self.threads = [self._main]
+        self.failure = None  # type: Optional[str]
+        self.on_stop = None  # type: Optional[Callable[[], None]]
+        """Called once when the budget is spent, before the program is stopped."""
+        self._before = (None, None)  # type: Tuple[Any, Any]
+
+    def start(self) -> None:
+        self._before = (sys.gettrace(), getattr(threading, "_trace_hook", None))
+        threading.settrace(self._on_new_thread)
+        sys.settrace(self._main.on_event)
+
+    def stop(self) -> bool:
+        """False: somebody else's trace function had taken our place."""
+        is_ours = sys.gettrace() == self._main.on_event
+        stopped = not self._main.is_live
+        for thread in self.threads:
+            thread.is_live = False
+        if is_ours:
+            sys.settrace(self._before[0])
+        threading.settrace(self._before[1])  # type: ignore[arg-type,unused-ignore]
+        return is_ours or stopped
+
+    def _on_new_thread(self, py_frame: FrameType, event: str, arg: Any) -> Any:
+        thread = ThreadEngine(self)
+        self.threads.append(thread)
+        thread.is_live = self._main.is_live
+        sys.settrace(thread.on_event)
+        return thread.on_event(py_frame, event, arg)
+
+    def over_budget(self) -> None:
+        self._end()
+        if self.on_stop is not None:
+            self.on_stop()
+        if self.options.on_budget == "stop_program":
+            raise BudgetStop
+        sys.settrace(None)
+
+    def fail(self, exc: Exception) -> None:
+        """The recorder itself failed."""
+        if self.failure is None:
+            self.failure = "{}: {}".format(type(exc).__name__, exc)
+        self._end()
+        sys.settrace(None)
+
+    def _end(self) -> None:
+        for thread in self.threads:
+            thread.is_live = False

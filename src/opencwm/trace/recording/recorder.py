@@ -1,120 +1,125 @@
-"""Running a program under the recorder, in this process: `record_source`, and `Recorder` for live functions.
+"""Recording: a program's source and a call, or live functions, to a trace.
 
-    source, call --compile--> module level (untraced) --> main() under the engine --> Trace
+    record_source(source, call="f(3)") ---+
+    with Recorder() as recorder: f(3)  ---+--> engine (SettraceEngine) --> Trace(header, frames)
 
-The traced process should be a child of our own: a program may do anything. `child.py` is that child's program.
+`record_source` runs the program in this process: use it on programs that may be trusted, and `child.py` in a sandbox
+for all others. What the program does (raise, exit, run over its budget) is the trace's outcome, never an exception.
 """
 
+from __future__ import annotations
+
+import ast
+import json
 import os
-import signal
+import platform
 import sys
-import threading
-import types
-from dataclasses import asdict
-from typing import Any, Callable, Optional, Sequence
+from types import CodeType, ModuleType
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-if __package__:
-    from .engine import BudgetExceeded, Engine, Options, num_bytes
-    from .frame import FORMAT, Trace
-    from .source import Sources, with_call
-else:  # injected as a plain folder
-    from engine import BudgetExceeded, Engine, Options, num_bytes  # type: ignore[import-not-found,no-redef]
-    from frame import FORMAT, Trace  # type: ignore[import-not-found,no-redef]
-    from source import Sources, with_call  # type: ignore[import-not-found,no-redef]
+from .engine import BudgetStop, SettraceEngine, Tape
+from .frame import FORMAT, Frame, Trace
+from .options import Options
+from .scope import Scope
+from .stage import Stage
+from .values import Writer
 
+__all__ = ["Options", "Recorder", "record_source"]
+
+WRAPPER = "\ndef main():  # << START_OF_TRACE\n    return {}\n"
 TESTED = ((3, 8), (3, 13))
-GRACE_S = 0.5
-"""How long a program may go on after it ran over budget before its process is ended."""
+"""First and last version of the interpreter that the tests run on."""
 
 
-class Session:
-    """One recording: an engine, the clock, and how it ended."""
+class Recorder:
+    """Records what happens inside the `with` block: by default the file whose function is called first in it."""
 
-    def __init__(self, options: Options, context: str, entry: str) -> None:
-        self.options = options
-        self.context = context
-        self.entry = entry
-        self.sources = Sources()
-        self.engine = Engine(self.sources, options)
-        self.outcome = "returned"
-        self.exception = None  # type: Optional[str]
-        self.on_stuck = None  # type: Optional[Callable[[], None]]
-        """Called where a program over budget does not stop; must not return."""
+    def __init__(
+        self,
+        options: Optional[Options] = None,
+        scope: Optional[Sequence[str]] = None,
+        *,
+        sources: Optional[Dict[str, str]] = None,
+        context: str = "",
+        entry: str = "",
+    ) -> None:
+        self.options = options or Options(on_budget="stop_recording")
+        fold = self.options.comprehensions == "fold"
+        self.engine = SettraceEngine(self.options, Scope(scope, sources, fold))
+        self.traces = []  # type: List[Trace]
+        """One per thread, the entry's first; there when the block is left."""
+        self._context = context
+        self._entry = entry
 
-    def run(self, function: Callable[[], Any]) -> Any:
-        """Call `function` under the recorder. What the program does is an outcome: nothing is raised."""
-        before = sys.gettrace()
-        owned = self.options.on_budget == "stop_program"
-        self._arm(owned)
-        result = None
-        try:
-            sys.settrace(self.engine.trace)
-            try:
-                result = function()
-            finally:
-                displaced = sys.gettrace() not in (self.engine.trace, None) or (
-                    sys.gettrace() is None and not self.engine.over_budget and self.engine.failure is None
-                )
-                sys.settrace(before)
-                self._disarm(owned)
-            self.outcome = "displaced" if displaced else "returned"
-        except BudgetExceeded:
-            pass
-        except SystemExit as exc:
-            self.outcome = "exit"
-            self.exception = self.engine.writer.show(exc).text
-        except BaseException as exc:  # the program's own: an outcome like any other
-            self.outcome = "raised"
-            self.exception = self.engine.writer.show(exc).text
-        if self.engine.over_budget:
-            self.outcome, self.exception = "budget", None
-        return result
+    def __enter__(self) -> Recorder:
+        self.engine.start()
+        return self
 
-    def _arm(self, owned: bool) -> None:
-        timeout = self.options.timeout_s
-        self._old_handler = None  # type: Any
-        if timeout is None or not owned or threading.current_thread() is not threading.main_thread():
-            return
+    def __exit__(self, kind: Any, exc: Any, traceback: Any) -> bool:
+        is_ours = self.engine.stop()
+        self.traces = self.finish(exc, is_ours)
+        return kind is not None and issubclass(kind, BudgetStop)
 
-        def ring(signum: int, py_frame: Any) -> None:
-            if self.engine.over_budget and self.on_stuck is not None:
-                self.on_stuck()
-            self.engine.over_budget = True
-            signal.setitimer(signal.ITIMER_REAL, GRACE_S)
-            raise BudgetExceeded
+    @property
+    def trace(self) -> Trace:
+        """The entry's thread."""
+        return self.traces[0]
 
-        self._old_handler = signal.signal(signal.SIGALRM, ring)
-        signal.setitimer(signal.ITIMER_REAL, timeout)
+    def finish(self, exc: Optional[BaseException], is_ours: bool = True, is_exit: bool = False) -> List[Trace]:
+        """The traces so far, of a program that ended with `exc`."""
+        outcome, text = self._outcome(exc, is_ours, is_exit)
+        return [
+            Trace(
+                self._header(thread.tape, i, outcome, text),
+                [Frame.from_dict(json.loads(f)) for f in thread.tape.frames],
+            )
+            for i, thread in enumerate(self.engine.threads)
+            if i == 0 or thread.tape.frames
+        ]
 
-    def _disarm(self, owned: bool) -> None:
-        if self._old_handler is not None:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, self._old_handler)
-            self._old_handler = None
+    def _outcome(self, exc: Optional[BaseException], is_ours: bool, is_exit: bool) -> Tuple[str, Optional[str]]:
+        if self.engine.budget.is_spent:
+            return "budget", None
+        text = None if exc is None else Writer(self.options).text(exc)[0]
+        if is_exit or isinstance(exc, SystemExit):
+            return "exit", text
+        if not is_ours or self.engine.failure is not None:
+            return "displaced", self.engine.failure
+        return ("returned" if exc is None else "raised"), text
 
-    def trace(self, thread: int = 0) -> Trace:
-        """The trace so far; with outcome `budget` where the program is still running."""
-        engine, version = self.engine, sys.version_info
-        outcome = "budget" if engine.over_budget else self.outcome
-        header = {
+    def _header(self, tape: Tape, thread: int, outcome: str, exception: Optional[str]) -> Dict[str, Any]:
+        return {
             "format": FORMAT,
-            "python": "{}.{}.{}".format(*version[:3]),
-            "implementation": sys.implementation.name,
-            "engine": "python",
-            "mechanism": "settrace",
-            "tested": TESTED[0] <= version[:2] <= TESTED[1],
-            "options": asdict(self.options),
-            "hash_seed": os.environ.get("PYTHONHASHSEED"),
-            "context": self.context,
-            "entry": self.entry,
+            "python": platform.python_version(),
+            "implementation": platform.python_implementation(),
+            "engine": self.engine.name,
+            "mechanism": self.engine.mechanism,
+            "tested": TESTED[0] <= sys.version_info[:2] <= TESTED[1],
+            "options": self.options.to_dict(),
+            "hash_seed": _hash_seed(),
+            "context": self._context,
+            "entry": self._entry,
             "thread": thread,
             "outcome": outcome,
-            "exception": None if outcome == "budget" else self.exception,
-            "num_frames": len(engine.frames),
-            "num_bytes": num_bytes(engine.frames),
-            "truncated": {"values": engine.num_cut, "frames": engine.over_budget},
+            "exception": exception,
+            "num_frames": len(tape.frames),
+            "num_bytes": tape.num_bytes,
+            "truncated": {"values": tape.num_cut, "frames": outcome == "budget"},
         }
-        return Trace(header, engine.frames)
+
+
+def _hash_seed() -> Optional[int]:
+    """None where strings are hashed differently in each process."""
+    if not sys.flags.hash_randomization:
+        return 0
+    seed = os.environ.get("PYTHONHASHSEED", "")
+    return int(seed) if seed.isdigit() else None
+
+
+def framed(source: str, call: Optional[str]) -> str:
+    """The context of a trace: the program as it is compiled, after exactly one newline."""
+    text = source if call is None else source + WRAPPER.format(call)
+    return "\n" + text.lstrip("\n") + ("" if text.endswith("\n") else "\n")
 
 
 def record_source(
@@ -124,59 +129,40 @@ def record_source(
     filename: str = "program.py",
     options: Optional[Options] = None,
     argv: Sequence[str] = (),
-    on_session: Optional[Callable[[Session], None]] = None
+    scope: Optional[Sequence[str]] = None,
 ) -> Trace:
-    """The trace of `call` on `source`, or of the module itself; raises SyntaxError where it does not compile.
+    """Run a program and record `call` (an expression), or the module itself where there is none.
 
-    With `call` the module level runs untraced first, under the file's stem as `__name__`, and what it raises is the
-    outcome. Everything else the program does is an outcome as well.
+    A source or call that does not compile raises SyntaxError (ValueError for null bytes).
     """
-    options = options or Options()
-    text = source if call is None else with_call(source, call)
-    session = Session(options, "\n" + text if text.endswith("\n") else "\n" + text + "\n", filename)
-    if call is None:
-        session.entry = "<module>"
-    else:
-        session.entry = "main"
-    session.sources.add(filename, filename, text, fold=options.comprehensions == "fold")
+    text = source
+    if call is not None:
+        ast.parse(call.strip(), mode="eval")
+        text = source + WRAPPER.format(call)
     code = compile(text, filename, "exec", dont_inherit=True)
-    stem = os.path.basename(filename)
-    name = "__main__" if call is None else stem[:-3] if stem.endswith(".py") else stem
-    module = types.ModuleType(name)
-    module.__file__ = filename
-    old_argv, old_module = sys.argv, sys.modules.get(name)
-    sys.argv = [filename] + list(argv)
-    sys.modules[name] = module
-    if on_session is not None:
-        on_session(session)
-    try:
-        if call is None:
-            session.run(lambda: exec(code, module.__dict__))
-        else:
-            failed = _run_untraced(session, lambda: exec(code, module.__dict__))
-            if not failed:
-                session.run(module.__dict__["main"])
-    finally:
-        sys.argv = old_argv
-        if old_module is None:
-            sys.modules.pop(name, None)
-        else:
-            sys.modules[name] = old_module
-    return session.trace()
+    recorder = Recorder(
+        options or Options(),
+        scope,
+        sources={filename: text},
+        context=framed(source, call),
+        entry="<module>" if call is None else "main",
+    )
+    with Stage(text, filename, argv, is_main=call is None) as module:
+        run(recorder, code, module, is_called=call is not None)
+    return recorder.trace
 
 
-def _run_untraced(session: Session, function: Callable[[], Any]) -> bool:
-    """The module level before a call, under the clock alone; True where it did not come to its end."""
-    session._arm(True)
+def run(recorder: Recorder, code: CodeType, module: ModuleType, *, is_called: bool) -> None:
+    """Run a module's code, and record it or, where `is_called`, only its `main()`. Raises nothing of the program's."""
     try:
-        function()
-        return False
-    except BudgetExceeded:
-        session.outcome = "budget"
-    except SystemExit as exc:
-        session.outcome, session.exception = "exit", session.engine.writer.show(exc).text
-    except BaseException as exc:  # the program's own: an outcome like any other
-        session.outcome, session.exception = "raised", session.engine.writer.show(exc).text
-    finally:
-        session._disarm(True)
-    return True
+        if is_called:
+            exec(code, module.__dict__)
+            main = module.__dict__["main"]
+            with recorder:
+                main()
+        else:
+            with recorder:
+                exec(code, module.__dict__)
+    except BaseException as exc:  # the program's, whatever it is: its outcome
+        if not recorder.traces:  # it never came to the call
+            recorder.traces = recorder.finish(exc)

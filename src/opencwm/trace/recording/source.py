@@ -1,162 +1,147 @@
-"""What is known of a code object before it runs: its lines, and where its comprehensions are.
+"""What a source file says about its lines and scopes: the text of each line, `def` lines, comprehension spans.
 
-Comprehensions are part of their line (trace format, section 3). They are found in the syntax tree; which events belong
-to one is told by the position of the instruction that an event stands at, so that the same program gives the same
-frames whether the interpreter gives comprehensions a py_frame of their own (up to 3.11) or inlines them (from 3.12).
+    text --ast--> SourceFile(lines, scopes)      code object --scope_of--> Scope(def line, outermost comprehensions)
+
+Lines are split as CPython's tokenizer does, so that line numbers agree (`str.splitlines` knows more line ends).
 """
 
+from __future__ import annotations
+
 import ast
-import dis
 import re
 import sys
-import types
-from typing import Dict, List, Optional, Tuple
+import warnings
+from types import CodeType
+from typing import Any, Iterator, List, Optional, Tuple
 
-MARKER = "  # << START_OF_TRACE"
-COMPREHENSION_NAMES = ("<listcomp>", "<setcomp>", "<dictcomp>")
-Span = Tuple[int, int, int, int]  # line, column, end line, end column; as bytes, like instruction positions
+_LINE_END = re.compile("\r\n|\r|\n")
 
-_NEWLINE = re.compile(r"\r\n|\n|\r")
+Span = Tuple[int, int, int, int]
+"""First line, first column, last line, last column; lines 1-based, columns 0-based in UTF-8 bytes."""
 
-
-def split_lines(source: str) -> List[str]:
-    """Lines as CPython's tokenizer splits them."""
-    return _NEWLINE.split(source)
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp)
 
 
-def with_call(source: str, call: str) -> str:
-    """A source with the wrapper that makes `call` its entry point."""
-    return source + "\ndef main():" + MARKER + "\n    return " + call + "\n"
+def split_lines(text: str) -> List[str]:
+    """The lines without their ends; nothing after a final line end."""
+    lines = _LINE_END.split(text)
+    if lines and not lines[-1]:
+        lines.pop()
+    return lines
 
 
-def outermost_comprehensions(tree: ast.AST) -> List[Span]:
-    spans = []  # type: List[Span]
+class Scope:
+    """One code object's part of the source."""
 
-    def visit(node: ast.AST) -> None:
-        if isinstance(node, (ast.ListComp, ast.SetComp, ast.DictComp)):
-            end_line, end_col = node.end_lineno, node.end_col_offset  # type: ignore[attr-defined]
-            spans.append((node.lineno, node.col_offset, end_line, end_col))
-            return
-        for child in ast.iter_child_nodes(node):
-            visit(child)
+    __slots__ = ("comprehensions", "def_line", "span")
 
-    visit(tree)
-    return spans
-
-
-class CodeInfo:
-    """One code object of a traced file."""
-
-    def __init__(self, code: types.CodeType, file: str, lines: List[str], spans: List[Span]) -> None:
-        self.code = code
-        self.file = file
-        self.lines = lines
-        self.names = names_in_order(code)
-        self.is_function = bool(code.co_flags & 0x1)  # CO_OPTIMIZED: locals in slots, not in a names dict
-        self.is_generator = bool(code.co_flags & (0x20 | 0x80 | 0x200))
-        self.is_coroutine = bool(code.co_flags & (0x80 | 0x100))
-        self.spans = spans
-        self.first_line = def_line(code, lines)
-        self.inside = {}  # type: Dict[int, int]
-        """Instruction offset -> which comprehension it belongs to."""
-        self.starts = {}  # type: Dict[int, int]
-        """Comprehension -> offset of its first instruction."""
-        if spans:
-            self._locate()
-        self._line_of = None  # type: Optional[List[Optional[int]]]
-        self.targets = _jump_targets(code) if sys.version_info >= (3, 13) and spans else {}
-
-    def _locate(self) -> None:
-        if sys.version_info >= (3, 11):
-            for i, (line, end_line, column, end_column) in enumerate(self.code.co_positions()):  # type: ignore[attr-defined]
-                if line is None or end_line is None or column is None or end_column is None:
-                    continue
-                for number, span in enumerate(self.spans):
-                    if span[:2] <= (line, column) and (end_line, end_column) <= span[2:]:
-                        self.inside[2 * i] = number
-                        self.starts.setdefault(number, 2 * i)
-            return
-        # no positions: a comprehension runs from the loading of its code to its call
-        loading = None  # type: Optional[int]
-        numbers = iter(range(len(self.spans)))
-        for instruction in dis.get_instructions(self.code):
-            argval = instruction.argval
-            if isinstance(argval, types.CodeType) and argval.co_name in COMPREHENSION_NAMES:
-                loading = next(numbers, 0)
-                self.starts[loading] = instruction.offset
-            if loading is not None:
-                self.inside[instruction.offset] = loading
-                if instruction.opname == "CALL_FUNCTION" and instruction.arg == 1:
-                    loading = None
-
-    def line_at(self, offset: int) -> Optional[int]:
-        """The line of the instruction at `offset`."""
-        positions = getattr(self.code, "co_positions", None)
-        if positions is None:
-            return None
-        if self._line_of is None:
-            self._line_of = [position[0] for position in positions()]
-        return self._line_of[offset // 2]
-
-    def source_line(self, line_no: int) -> str:
-        if 1 <= line_no <= len(self.lines):
-            return self.lines[line_no - 1]
-        return ""
+    def __init__(self, def_line: int, span: Optional[Span]) -> None:
+        self.def_line = def_line
+        """The `def`, not the first decorator."""
+        self.span = span
+        """Of the body: what the code's own instructions lie in. None: everything."""
+        self.comprehensions = []  # type: List[Span]
+        """Outermost list, set and dict comprehensions, in order."""
 
 
-def names_in_order(code: types.CodeType) -> Tuple[str, ...]:
-    """Declaration order: variables, then cells not among them, then free variables; identifiers only."""
-    names = list(code.co_varnames)
-    names += [name for name in code.co_cellvars if name not in names]
-    names += [name for name in code.co_freevars if name not in names]
-    return tuple(name for name in names if name.isidentifier())
+class SourceFile:
+    def __init__(self, text: Optional[str]) -> None:
+        self.lines = [] if text is None else split_lines(text)
+        self._scopes = {}  # type: Dict[Tuple[str, int], List[Scope]]
+        tree = _parse(text)
+        if tree is not None:
+            module = Scope(1, None)
+            self._scopes[("<module>", 0)] = [module]
+            self._visit_all(ast.iter_child_nodes(tree), module)
+
+    def line(self, line_no: int) -> str:
+        """The line as written; "" where there is none."""
+        return self.lines[line_no - 1] if 0 < line_no <= len(self.lines) else ""
+
+    def scope_of(self, code: CodeType) -> Optional[Scope]:
+        """The scope that a code object was compiled from; None where the source is not known."""
+        if code.co_name == "<module>":
+            found = self._scopes.get(("<module>", 0), [])
+        else:
+            found = self._scopes.get((code.co_name, code.co_firstlineno), [])
+        if len(found) <= 1:
+            return found[0] if found else None
+        return min((scope for scope in found if _holds(scope, code)), key=_size, default=found[0])
+
+    # -- the walk: who encloses what
+
+    def _visit_all(self, nodes: Any, scope: Scope, is_inside: bool = False) -> None:
+        for node in nodes:
+            self._visit(node, scope, is_inside)
+
+    def _visit(self, node: Any, scope: Scope, is_inside: bool) -> None:
+        """`is_inside`: inside a comprehension of this scope already."""
+        if isinstance(node, _FUNCTIONS):
+            self._visit_definition(node, scope, is_inside)
+        elif isinstance(node, ast.Lambda):
+            self._visit_all([*node.args.defaults, *filter(None, node.args.kw_defaults)], scope, is_inside)
+            inner = self._open("<lambda>", node.lineno, node.lineno, _span(node.body))
+            self._visit(node.body, inner, False)
+        elif isinstance(node, ast.GeneratorExp):
+            first = node.generators[0]
+            self._visit(first.iter, scope, is_inside)
+            inner = self._open("<genexpr>", node.lineno, node.lineno, _span(node))
+            self._visit_all([node.elt, first.target, *first.ifs, *node.generators[1:]], inner)
+        elif isinstance(node, _COMPREHENSIONS):
+            if not is_inside:
+                scope.comprehensions.append(_span(node))
+            self._visit_all(ast.iter_child_nodes(node), scope, True)
+        else:
+            self._visit_all(ast.iter_child_nodes(node), scope, is_inside)
+
+    def _visit_definition(self, node: Any, scope: Scope, is_inside: bool) -> None:
+        first_line = min([node.lineno] + [decorator.lineno for decorator in node.decorator_list])
+        inner = self._open(node.name, first_line, node.lineno, _span(node))
+        body = {id(child) for child in node.body}
+        self._visit_all(node.body, inner)
+        self._visit_all((child for child in ast.iter_child_nodes(node) if id(child) not in body), scope, is_inside)
+
+    def _open(self, name: str, first_line: int, def_line: int, span: Span) -> Scope:
+        scope = Scope(def_line, span)
+        self._scopes.setdefault((name, first_line), []).append(scope)
+        return scope
 
 
-def def_line(code: types.CodeType, lines: List[str]) -> int:
-    """The line of the `def` itself, past its decorators."""
-    line_no = code.co_firstlineno
-    if code.co_name.startswith("<"):
-        return line_no
-    wanted = re.compile(r"\s*(async\s+)?(def|class)\s+" + re.escape(code.co_name) + r"\b")
-    for candidate in range(line_no, min(len(lines), line_no + 200) + 1):
-        if wanted.match(lines[candidate - 1]):
-            return candidate
-    return line_no
+def _parse(text: Optional[str]) -> Optional[ast.Module]:
+    if text is None:
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the program's own compilation has its say
+            return ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # not Python, or too deep for `ast`: lines only
+        return None
 
 
-def _jump_targets(code: types.CodeType) -> Dict[int, int]:
-    return {
-        instruction.offset: instruction.argval
-        for instruction in dis.get_instructions(code)
-        if "JUMP_BACKWARD" in instruction.opname
-    }
+def _span(node: Any) -> Span:
+    return (node.lineno, node.col_offset, node.end_lineno, node.end_col_offset)
 
 
-class Sources:
-    """The files of a scope, each parsed once; code objects looked up by identity while they live."""
+def _size(scope: Scope) -> Tuple[int, int]:
+    first, first_column, last, last_column = scope.span or (0, 0, sys.maxsize, 0)
+    return (last - first, last_column - first_column)
 
-    def __init__(self) -> None:
-        self._files = {}  # type: Dict[str, Tuple[str, List[str], List[Span]]]
-        self._infos = {}  # type: Dict[int, Tuple[types.CodeType, Optional[CodeInfo]]]
 
-    def add(self, filename: str, shown_as: str, source: str, *, fold: bool) -> None:
-        """Make the code compiled under `filename` known; SyntaxError where it does not parse."""
-        spans = outermost_comprehensions(ast.parse(source)) if fold else []
-        lines = [line.replace(MARKER, "") if line.endswith(MARKER) else line for line in split_lines(source)]
-        self._files[filename] = (shown_as, lines, spans)
+def _holds(scope: Scope, code: CodeType) -> bool:
+    return scope.span is None or all(is_within(position, scope.span) for position in positions(code) if position)
 
-    def info(self, code: types.CodeType) -> Optional[CodeInfo]:
-        """None for code outside the scope, and for comprehensions that are folded."""
-        known = self._infos.get(id(code))  # a code object's own hash walks its constants
-        if known is None:
-            known = self._infos[id(code)] = (code, self._make(code))
-        return known[1]
 
-    def _make(self, code: types.CodeType) -> Optional[CodeInfo]:
-        known = self._files.get(code.co_filename)
-        if known is None:
-            return None
-        shown_as, lines, spans = known
-        if spans and code.co_name in COMPREHENSION_NAMES:
-            return None
-        return CodeInfo(code, shown_as, lines, spans)
+def is_within(inner: Span, outer: Span) -> bool:
+    return inner[:2] >= outer[:2] and inner[2:] <= outer[2:]
+
+
+def positions(code: CodeType) -> Iterator[Optional[Span]]:
+    """The span of each instruction (two bytes of code each); None where it has none. Nothing before 3.11."""
+    if not hasattr(code, "co_positions"):
+        return
+    for line, end_line, column, end_column in code.co_positions():
+        if line is None or end_line is None or column is None or end_column is None or (column == end_column == 0):
+            yield None
+        else:
+            yield (line, column, end_line, end_column)

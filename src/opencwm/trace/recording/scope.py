@@ -1,0 +1,176 @@
+"""Which code is recorded, and what is known about each code object: decided once, looked up at every call.
+
+code object --Scope.info_of--> CodeInfo(file, names, lines, folds) or None: stepped over
+"""
+
+from __future__ import annotations
+
+import dis
+import keyword
+import linecache
+import os
+import sys
+from json.encoder import encode_basestring
+from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+from .folding import FOLDED_NAMES, folds_of
+from .source import SourceFile
+
+START_MARKER = "  # << START_OF_TRACE"
+"""Ends the entry point's `def` line in the context; not repeated in frames."""
+
+CO_OPTIMIZED, CO_GENERATOR, CO_COROUTINE, CO_ITERABLE_COROUTINE, CO_ASYNC_GENERATOR = 0x1, 0x20, 0x80, 0x100, 0x200
+_SUSPENDS = CO_GENERATOR | CO_COROUTINE | CO_ITERABLE_COROUTINE | CO_ASYNC_GENERATOR
+
+
+class CodeInfo:
+    """What the recorder knows about one code object in scope."""
+
+    __slots__ = (
+        "call_line",
+        "can_suspend",
+        "co_code",
+        "code",
+        "file",
+        "folds",
+        "is_async_generator",
+        "is_coroutine",
+        "is_function",
+        "jump_targets",
+        "names",
+        "places",
+        "source",
+    )
+
+    def __init__(self, code: CodeType, file: str, source: SourceFile, fold: bool) -> None:
+        scope = source.scope_of(code)
+        flags = code.co_flags
+        self.code = code  # kept, so that its id stays its own
+        self.co_code = code.co_code
+        self.file = file
+        self.source = source
+        self.is_function = bool(flags & CO_OPTIMIZED)
+        self.names = _local_names(code)
+        self.call_line = 1 if code.co_name == "<module>" else scope.def_line if scope else code.co_firstlineno
+        self.can_suspend = bool(flags & _SUSPENDS)
+        self.is_coroutine = bool(flags & CO_COROUTINE)
+        self.is_async_generator = bool(flags & CO_ASYNC_GENERATOR)
+        self.folds = folds_of(code, scope) if fold else None  # type: Optional[Folds]
+        self.jump_targets = _backward_jumps(code) if self.folds is not None else {}
+        self.places = {}  # type: Dict[int, str]
+
+    def place(self, line_no: int) -> str:
+        """The keys of a frame that say where it is, as JSON."""
+        found = self.places.get(line_no)
+        if found is None:
+            text = self.source.line(line_no)
+            if text.endswith(START_MARKER):
+                text = text[: -len(START_MARKER)]
+            found = '"file":{},"line_no":{},"source_line":{}'.format(
+                encode_basestring(self.file), line_no, encode_basestring(text)
+            )
+            self.places[line_no] = found
+        return found
+
+
+def _local_names(code: CodeType) -> Tuple[str, ...]:
+    """All names in the order in which they are shown; what is not an identifier is the interpreter's own."""
+    names = list(code.co_varnames)
+    names += [name for name in code.co_cellvars if name not in names]
+    names += [name for name in code.co_freevars if name not in names]
+    return tuple(name for name in names if name.isidentifier() and not keyword.iskeyword(name))
+
+
+def _backward_jumps(code: CodeType) -> Dict[int, Tuple[int, int]]:
+    """3.13 reports a backward jump within a line at the jump: its offset -> the target's offset and line."""
+    if sys.version_info < (3, 13):
+        return {}
+    line_of = {}
+    for start, end, line in code.co_lines():
+        for offset in range(start, end, 2):
+            line_of[offset] = line
+    return {
+        instruction.offset: (instruction.argval, line_of.get(instruction.argval) or 0)
+        for instruction in dis.get_instructions(code)
+        if instruction.opname.startswith("JUMP_BACKWARD")
+    }
+
+
+class Scope:
+    """The files whose frames are recorded: given ones, those below given folders, or the file that runs first."""
+
+    def __init__(
+        self, paths: Optional[Sequence[str]] = None, sources: Optional[Dict[str, str]] = None, fold: bool = True
+    ) -> None:
+        self._roots = None if paths is None else [_real(path) for path in paths]
+        self._texts = dict(sources or {})
+        self._fold = fold
+        self._infos = {}  # type: Dict[int, Tuple[CodeType, Optional[CodeInfo]]]
+        self._files = {}  # type: Dict[str, Tuple[Optional[str], Optional[SourceFile]]]
+        if paths is None and sources:
+            self._roots = []
+
+    def info_of(self, code: CodeType) -> Optional[CodeInfo]:
+        known = self._infos.get(id(code))
+        if known is None:
+            known = self._infos[id(code)] = (code, self._find(code))
+        return known[1]
+
+    def _find(self, code: CodeType) -> Optional[CodeInfo]:
+        if self._fold and code.co_name in FOLDED_NAMES:
+            return None
+        file, source = self._file_of(code.co_filename)
+        if file is None:
+            return None
+        if source is None:
+            source = SourceFile(self._text_of(code.co_filename))
+            self._files[code.co_filename] = (file, source)
+        return CodeInfo(code, file, source, self._fold)
+
+    def _file_of(self, filename: str) -> Tuple[Optional[str], Optional[SourceFile]]:
+        known = self._files.get(filename)
+        if known is None:
+            known = self._files[filename] = (self._relative(filename), None)
+        return known
+
+    def _relative(self, filename: str) -> Optional[str]:
+        """The file as frames name it; None where it is out of scope."""
+        if filename in self._texts:
+            return os.path.basename(filename)
+        if filename.startswith("<") and filename.endswith(">"):
+            return None
+        path = _real(filename)
+        if self._roots is None:  # nothing was named: the first file that runs is the scope
+            self._roots = [path]
+        for root in self._roots:
+            if path == root:
+                return os.path.basename(path)
+            if path.startswith(root + os.sep):
+                return path[len(root) + 1 :].replace(os.sep, "/")
+        return None
+
+    def _text_of(self, filename: str) -> Optional[str]:
+        if filename in self._texts:
+            return self._texts[filename]
+        lines = linecache.getlines(filename)
+        return "".join(lines) if lines else None
+
+
+def _real(path: str) -> str:
+    return os.path.realpath(os.path.abspath(path))
+
+
+_HIDDEN_TYPES = (ModuleType, FunctionType, BuiltinFunctionType, type)
+
+
+def shown_globals(namespace: Dict[str, Any]) -> List[Tuple[str, Any]]:
+    """What a module's or a class body's frame shows: no dunders, modules, functions or classes."""
+    return [
+        (name, value)
+        for name, value in list(namespace.items())
+        if type(name) is str
+        and name.isidentifier()
+        and not (name.startswith("__") and name.endswith("__"))
+        and not issubclass(type(value), _HIDDEN_TYPES)
+    ]

@@ -1,0 +1,551 @@
+"""The one table of how values are taken apart: for each type, what its text opens with, holds and closes with.
+
+    value --shape_of(type)--> Shape(open, children, close) --values.Writer--> text
+
+Nothing here runs user code: types are found by identity, contents are read through the builtin types' own slots,
+instances through `__dict__` and slot descriptors. Not here: cuts, cycles, nesting (values.py).
+"""
+
+from __future__ import annotations
+
+import _io  # type: ignore[import-not-found,unused-ignore]
+import collections
+import dataclasses
+import datetime
+import decimal
+import enum
+import fractions
+import functools
+import itertools
+import operator
+import pathlib
+import types
+import uuid
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+
+Child = Tuple[str, Any]
+"""What is written before a child, and the child."""
+
+
+class Shape(NamedTuple):
+    open: str
+    children: Iterator[Child]
+    close: str
+    num_items: int
+    """How many there are, shown or not."""
+    again: str
+    """What is written when the value is met inside itself."""
+
+
+class As:
+    """A value of a subclass, to be written as its builtin base would be."""
+
+    __slots__ = ("handler", "value")
+
+    def __init__(self, handler: Handler, value: Any) -> None:
+        self.handler = handler
+        self.value = value
+
+
+Handler = Callable[[Any, Optional[int]], "Shape | str"]
+"""Takes a value apart; at most so many items are produced (None: all)."""
+
+_mro: Callable[[type], Tuple[type, ...]] = type.__dict__["__mro__"].__get__
+_name: Callable[[type], str] = type.__dict__["__name__"].__get__
+_qualname: Callable[[type], str] = type.__dict__["__qualname__"].__get__
+_namespace: Callable[[type], Dict[str, Any]] = type.__dict__["__dict__"].__get__
+
+
+def class_name(cls: type) -> str:
+    return _name(cls)
+
+
+# -- atoms: immutable, no children ------------------------------------------------------------------------------------
+
+
+def int_text(value: int) -> str:
+    try:
+        return int.__repr__(value)
+    except ValueError:  # past the interpreter's digit limit
+        return hex(int.__index__(value)) if type(value) is int else int.__format__(value, "#x")
+
+
+ATOMS: Dict[type, Callable[[Any], str]] = {
+    int: int_text,
+    str: str.__repr__,
+    float: float.__repr__,
+    bool: bool.__repr__,
+    type(None): repr,
+    bytes: bytes.__repr__,
+    complex: complex.__repr__,
+    type(Ellipsis): repr,
+    type(NotImplemented): repr,
+}
+
+
+# -- builtin containers -----------------------------------------------------------------------------------------------
+
+
+def _commas(items: Iterable[Any]) -> Iterator[Child]:
+    return zip(itertools.chain(("",), itertools.repeat(", ")), items)
+
+
+def _pairs(items: Iterable[Tuple[Any, Any]]) -> Iterator[Child]:
+    separator = ""
+    for key, value in items:
+        yield separator, key
+        yield ": ", value
+        separator = ", "
+
+
+def _sequence(
+    open: str, close: str, again: str, iterate: Callable[[Any], Iterable[Any]], length: Callable[[Any], int]
+) -> Handler:
+    def handler(value: Any, limit: Optional[int]) -> Shape:
+        num_items = length(value)
+        items = iterate(value)
+        if limit is not None and num_items > limit:
+            items = itertools.islice(items, limit)
+        return Shape(open, _commas(items), close, num_items, again)
+
+    return handler
+
+
+def _tuple(value: Any, limit: Optional[int]) -> Shape:
+    num_items = tuple.__len__(value)
+    items = itertools.islice(tuple.__iter__(value), limit)
+    return Shape("(", _commas(items), ",)" if num_items == 1 else ")", num_items, "(...)")
+
+
+def _set(value: Any, limit: Optional[int]) -> Shape | str:
+    num_items = set.__len__(value)
+    return (
+        Shape("{", _commas(itertools.islice(set.__iter__(value), limit)), "}", num_items, "...")
+        if num_items
+        else "set()"
+    )
+
+
+def _frozenset(value: Any, limit: Optional[int]) -> Shape | str:
+    num_items = frozenset.__len__(value)
+    if not num_items:
+        return "frozenset()"
+    items = itertools.islice(frozenset.__iter__(value), limit)
+    return Shape("frozenset({", _commas(items), "})", num_items, "frozenset(...)")
+
+
+def _dict(value: Any, limit: Optional[int]) -> Shape:
+    return Shape("{", _pairs(itertools.islice(dict.items(value), limit)), "}", dict.__len__(value), "{...}")
+
+
+def _ordered_items(value: Any) -> Iterator[Tuple[Any, Any]]:
+    """Items in the order of an OrderedDict, without looking a key up (its `__hash__` may be the user's)."""
+    by_key = {id(key): item for key, item in dict.items(value)}
+    return ((key, by_key[id(key)]) for key in collections.OrderedDict.__iter__(value))
+
+
+def _ordered_dict(value: Any, limit: Optional[int]) -> Shape | str:
+    num_items = dict.__len__(value)
+    if not num_items:
+        return "OrderedDict()"
+    items = itertools.islice(_ordered_items(value), limit)
+    if _ORDERED_DICT_AS_PAIRS:
+        pairs = [As(_tuple, item) for item in items]
+        return Shape("OrderedDict([", _commas(pairs), "])", num_items, "...")
+    return Shape("OrderedDict({", _pairs(items), "})", num_items, "...")
+
+
+_ORDERED_DICT_AS_PAIRS = "[" in repr(collections.OrderedDict(a=1))  # up to 3.11
+
+_default_factory = collections.defaultdict.__dict__["default_factory"].__get__
+
+
+def _defaultdict(value: Any, limit: Optional[int]) -> Shape:
+    factory = _default_factory(value)
+    if factory is None:
+        name = "None"
+    elif issubclass(type(factory), type):
+        name = _name(factory)
+    elif type(factory) is types.FunctionType:
+        name = factory.__name__
+    else:
+        name = "<{}>".format(_name(type(factory)))
+    items = itertools.islice(dict.items(value), limit)
+    return Shape("defaultdict({}, {{".format(name), _pairs(items), "})", dict.__len__(value), "defaultdict(...)")
+
+
+_PLAIN_NUMBERS = {id(int), id(float), id(bool)}
+
+
+def _counter(value: Any, limit: Optional[int]) -> Shape | str:
+    items = list(dict.items(value))
+    if not items:
+        return "Counter()"
+    if all(id(type(count)) in _PLAIN_NUMBERS for _, count in items):
+        items.sort(key=operator.itemgetter(1), reverse=True)
+    return Shape("Counter({", _pairs(items[:limit]), "})", len(items), "Counter(...)")
+
+
+def _deque(value: Any, limit: Optional[int]) -> Shape:
+    maxlen = collections.deque.__dict__["maxlen"].__get__(value)
+    close = "])" if maxlen is None else "], maxlen={})".format(maxlen)
+    items = itertools.islice(collections.deque.__iter__(value), limit)
+    return Shape("deque([", _commas(items), close, collections.deque.__len__(value), "[...]")
+
+
+def _view(name: str, view_type: Any) -> Handler:
+    def handler(value: Any, limit: Optional[int]) -> Shape:
+        items = itertools.islice(view_type.__iter__(value), limit)
+        return Shape(name + "([", _commas(items), "])", view_type.__len__(value), "...")
+
+    return handler
+
+
+def _range(value: range, limit: Optional[int]) -> Shape:
+    parts = [value.start, value.stop] + ([value.step] if value.step != 1 else [])
+    return Shape("range(", _commas(parts), ")", 0, "...")
+
+
+def _slice(value: slice, limit: Optional[int]) -> Shape:
+    return Shape("slice(", _commas((value.start, value.stop, value.step)), ")", 0, "...")
+
+
+def _bytearray(value: Any, limit: Optional[int]) -> Shape:
+    return Shape("bytearray(", iter((("", bytes(value)),)), ")", 0, "...")
+
+
+# -- values of the standard library -----------------------------------------------------------------------------------
+
+
+def _with_tzinfo(base: Any, *field_names: str) -> Handler:
+    """Dates and times whose time zone may be an object of the program's own."""
+    fields = [getattr(base, name).__get__ for name in field_names]
+    tzinfo_of = base.tzinfo.__get__
+    fold_of = base.fold.__get__
+
+    def handler(value: Any, limit: Optional[int]) -> Shape | str:
+        naive = base(*[get(value) for get in fields], fold=fold_of(value))
+        tzinfo = tzinfo_of(value)
+        if tzinfo is None:
+            return base.__repr__(naive)  # type: ignore[no-any-return]
+        return Shape(base.__repr__(naive)[:-1] + ", tzinfo=", iter((("", tzinfo),)), ")", 0, "...")
+
+    return handler
+
+
+_CLOCK = ("hour", "minute", "second", "microsecond")
+_uuid_int = uuid.UUID.__dict__["int"].__get__
+
+
+def _uuid(value: Any, limit: Optional[int]) -> str:
+    digits = "{:032x}".format(_uuid_int(value))
+    return "UUID('{}')".format("-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])))
+
+
+def _repr_of(own_repr: Callable[[Any], str]) -> Handler:
+    """For types whose `__repr__` is the standard library's and touches nothing but the value itself."""
+    return lambda value, limit: own_repr(value)
+
+
+def _by_own_text(base: Any) -> Handler:
+    return _repr_of(base.__repr__)
+
+
+_numerator = fractions.Fraction.__dict__["_numerator"].__get__
+_denominator = fractions.Fraction.__dict__["_denominator"].__get__
+
+
+def _fraction(value: Any, limit: Optional[int]) -> Shape:
+    return Shape("Fraction(", _commas((_numerator(value), _denominator(value))), ")", 0, "...")
+
+
+_exception_args = BaseException.__dict__["args"].__get__
+
+
+def _exception(value: BaseException, limit: Optional[int]) -> Shape:
+    args = _exception_args(value)
+    items = itertools.islice(tuple.__iter__(args), limit)
+    name = _name(type(value))
+    return Shape(name + "(", _commas(items), ")", tuple.__len__(args), name + "(...)")
+
+
+# -- things named, not shown ------------------------------------------------------------------------------------------
+
+
+def _function(value: Any, limit: Optional[int]) -> str:
+    return "<function {}>".format(value.__qualname__)
+
+
+def _built_in(value: Any, limit: Optional[int]) -> str:
+    return "<built-in {}>".format(value.__name__)
+
+
+def _class(value: Any, limit: Optional[int]) -> str:
+    return "<class {}>".format(_name(value))
+
+
+_module_dict = types.ModuleType.__dict__["__dict__"].__get__
+
+
+def _module(value: Any, limit: Optional[int]) -> str:
+    name = (_module_dict(value) or {}).get("__name__")
+    return "<module {}>".format(name if type(name) is str else _name(type(value)))
+
+
+def _nameless(value: Any, limit: Optional[int]) -> str:
+    return "<{}>".format(_name(type(value)))
+
+
+def _as(value: As, limit: Optional[int]) -> Shape | str:
+    return value.handler(value.value, limit)
+
+
+# -- the table --------------------------------------------------------------------------------------------------------
+
+_ODICT: Any = collections.OrderedDict()
+_BUILTIN: Dict[type, Handler] = {
+    list: _sequence("[", "]", "[...]", list.__iter__, list.__len__),
+    tuple: _tuple,
+    dict: _dict,
+    set: _set,
+    frozenset: _frozenset,
+    collections.deque: _deque,
+    collections.OrderedDict: _ordered_dict,
+    collections.defaultdict: _defaultdict,
+    collections.Counter: _counter,
+    bytearray: _bytearray,
+    decimal.Decimal: _by_own_text(decimal.Decimal),
+    fractions.Fraction: _fraction,
+    datetime.datetime: _with_tzinfo(datetime.datetime, "year", "month", "day", *_CLOCK),
+    datetime.date: _by_own_text(datetime.date),
+    datetime.time: _with_tzinfo(datetime.time, *_CLOCK),
+    datetime.timedelta: _by_own_text(datetime.timedelta),
+    uuid.UUID: _uuid,
+    BaseException: _exception,
+}
+"""Types that may be subclassed: a subclass shows its base's text first. Most specific first where one is another's."""
+
+_FINAL: Dict[type, Handler] = {
+    range: _range,
+    slice: _slice,
+    type({}.keys()): _view("dict_keys", type({}.keys())),
+    type({}.values()): _view("dict_values", type({}.values())),
+    type({}.items()): _view("dict_items", type({}.items())),
+    type(_ODICT.keys()): _view("odict_keys", type(_ODICT.keys())),
+    type(_ODICT.values()): _view("odict_values", type(_ODICT.values())),
+    type(_ODICT.items()): _view("odict_items", type(_ODICT.items())),
+    datetime.timezone: _by_own_text(datetime.timezone),
+    types.FunctionType: _function,
+    types.BuiltinFunctionType: _built_in,
+    type(str.upper): _built_in,
+    type(str.__add__): _built_in,
+    type("".__add__): _built_in,
+    type(dict.__dict__["fromkeys"]): _built_in,
+    As: _as,
+}
+for _path in (
+    pathlib.PurePath,
+    pathlib.PurePosixPath,
+    pathlib.PureWindowsPath,
+    pathlib.Path,
+    pathlib.PosixPath,
+    pathlib.WindowsPath,
+):
+    _FINAL[_path] = _by_own_text(_path)
+
+_BY_BASE: Tuple[Tuple[Any, Handler], ...] = (
+    (type, _class),
+    (types.ModuleType, _module),
+    (BaseException, _exception),
+    (_io._IOBase, _nameless),  # files: their `__dict__` is none of the program's doing
+    (type(functools.lru_cache(lambda: None)), _nameless),
+)
+"""Classes whose subclasses are written alike."""
+
+
+def handler_of(cls: type) -> Handler:
+    """How instances of exactly this class are taken apart."""
+    for table in (_FINAL, _BUILTIN):
+        for known, handler in table.items():
+            if cls is known:
+                return handler
+    mro = _mro(cls)
+    for base in mro:
+        for known, handler in _BY_BASE:
+            if base is known:
+                return handler
+    return _described(cls, mro) or _instance_handler(cls, mro)
+
+
+# -- enums, named tuples, dataclasses: as their own generated __repr__ would -------------------------------------------
+
+_NAMED_TUPLE_CODE = collections.namedtuple("_NAMED_TUPLE_CODE", "a").__repr__.__code__
+
+
+@dataclasses.dataclass
+class _Sample:
+    a: int = 0
+
+
+_DATACLASS_CODE = _Sample.__repr__.__code__
+
+
+def _described(cls: type, mro: Tuple[type, ...]) -> Optional[Handler]:
+    owner = next(base for base in mro if "__repr__" in _namespace(base))
+    own_repr = _namespace(owner)["__repr__"]
+    if type(own_repr) is not types.FunctionType:
+        return None
+    if own_repr in _ENUM_REPRS:
+        return _enum_handler(cls, mro)
+    if own_repr in _FLAG_REPRS:
+        return _repr_of(own_repr)
+    if tuple in mro and own_repr.__code__ is _NAMED_TUPLE_CODE:
+        return _named_tuple_handler(cls, owner)
+    generated = own_repr.__dict__.get("__wrapped__")
+    if own_repr.__code__ is _DATACLASS_CODE and type(generated) is types.FunctionType:
+        if generated.__code__.co_filename == "<string>" and "__dataclass_fields__" in _namespace(owner):
+            return _dataclass_handler(cls, mro, owner)
+    return None
+
+
+_ENUM_REPRS = [enum.Enum.__dict__["__repr__"]]
+_FLAG_REPRS = [enum.Flag.__dict__["__repr__"]] + [
+    getattr(enum, name) for name in ("global_enum_repr", "global_flag_repr") if hasattr(enum, name)
+]
+"""Written by the standard library from the members' names and numbers alone."""
+
+
+def _enum_handler(cls: type, mro: Tuple[type, ...]) -> Handler:
+    state = _state_reader(cls, mro)
+
+    def handler(value: Any, limit: Optional[int]) -> Shape | str:
+        found = dict(state(value))
+        if type(found.get("_name_")) is not str or "_value_" not in found:
+            return _nameless(value, limit)
+        opened = "<{}.{}: ".format(_name(cls), found["_name_"])
+        return Shape(opened, iter((("", found["_value_"]),)), ">", 0, "...")
+
+    return handler
+
+
+def _named_tuple_handler(cls: type, owner: type) -> Handler:
+    fields = _namespace(owner).get("_fields", ())
+    name = _name(cls)
+
+    def handler(value: Any, limit: Optional[int]) -> Shape:
+        labels = itertools.chain((fields[0] + "=",), (", " + field + "=" for field in fields[1:])) if fields else ()
+        items = zip(labels, tuple.__iter__(value))
+        return Shape(name + "(", itertools.islice(items, limit), ")", tuple.__len__(value), name + "(...)")
+
+    return handler
+
+
+def _dataclass_handler(cls: type, mro: Tuple[type, ...], owner: type) -> Handler:
+    fields = [
+        name
+        for name, field in _namespace(owner)["__dataclass_fields__"].items()
+        if field.repr and field._field_type is dataclasses._FIELD  # type: ignore[attr-defined]
+    ]
+    state = _state_reader(cls, mro)
+    name = _qualname(cls)
+
+    def handler(value: Any, limit: Optional[int]) -> Shape:
+        found = dict(state(value))
+        shown = []  # type: List[Child]
+        for field in fields:
+            if field not in found:
+                default = next((_namespace(base)[field] for base in mro if field in _namespace(base)), _Sample)
+                if default is _Sample or type(default) in (types.MemberDescriptorType, types.GetSetDescriptorType):
+                    continue  # not bound yet: inside `__init__`
+                found[field] = default
+            shown.append((", " + field + "=" if shown else field + "=", found[field]))
+        return Shape(name + "(", iter(shown[:limit]), ")", len(shown), "...")
+
+    return handler
+
+
+# -- instances --------------------------------------------------------------------------------------------------------
+
+_BASE_ATOMS: Dict[type, Callable[[Any], str]] = {
+    int: int_text,
+    str: str.__repr__,
+    float: float.__repr__,
+    bytes: bytes.__repr__,
+    complex: complex.__repr__,
+}
+
+
+def _state_reader(cls: type, mro: Tuple[type, ...]) -> Callable[[Any], Iterator[Tuple[str, Any]]]:
+    """Reads `__dict__` in its order, then the bound slots along the MRO, base first."""
+    dict_of = None
+    for base in mro:
+        found = _namespace(base).get("__dict__")
+        if type(found) is types.GetSetDescriptorType and found.__objclass__ is base:
+            dict_of = found.__get__
+            break
+    slots = []  # type: List[Tuple[str, Any]]
+    for base in reversed(mro):
+        for name in _slot_names(base):
+            slot = _namespace(base).get(name)
+            if type(slot) is types.MemberDescriptorType:
+                slots.append((name, slot.__get__))
+
+    def read(value: Any) -> Iterator[Tuple[str, Any]]:
+        if dict_of is not None:
+            for name, item in list(dict.items(dict_of(value))):
+                if type(name) is str:
+                    yield name, item
+        for name, get in slots:
+            try:
+                yield name, get(value)
+            except AttributeError:
+                continue
+
+    return read
+
+
+def _slot_names(base: type) -> List[str]:
+    declared = _namespace(base).get("__slots__", ())
+    if type(declared) is str:
+        declared = (declared,)
+    if type(declared) not in (tuple, list, dict):
+        declared = [name for name, item in _namespace(base).items() if type(item) is types.MemberDescriptorType]
+    names = []
+    for name in declared:
+        if type(name) is not str or name in ("__dict__", "__weakref__"):
+            continue
+        is_private = name.startswith("__") and not name.endswith("__")
+        stripped = _name(base).lstrip("_")
+        names.append("_" + stripped + name if is_private and stripped else name)
+    return names
+
+
+def _instance_handler(cls: type, mro: Tuple[type, ...]) -> Handler:
+    state = _state_reader(cls, mro)
+    opened = "<" + _name(cls)
+    again = opened + " ...>"
+    base_text = next((text for base, text in _BASE_ATOMS.items() if base in mro), None)
+    base_handler = next((handler for base, handler in _subclassable() if base in mro), None)
+
+    def handler(value: Any, limit: Optional[int]) -> Shape:
+        children = [(" " + name + "=", item) for name, item in state(value)]
+        num_items = len(children)
+        children = children[:limit]
+        if base_text is not None:
+            children.insert(0, (" ", As(_text_of(base_text), value)))
+        elif base_handler is not None:
+            children.insert(0, (" ", As(base_handler, value)))
+        return Shape(opened, iter(children), ">", num_items, again)
+
+    return handler
+
+
+def _text_of(text: Callable[[Any], str]) -> Handler:
+    return lambda value, limit: text(value)
+
+
+def _subclassable() -> List[Tuple[type, Handler]]:
+    """The table with the more specific classes first: a Counter is a dict, a datetime is a date."""
+    known = list(_BUILTIN.items())
+    known.sort(key=lambda item: -len(_mro(item[0])))
+    return known
