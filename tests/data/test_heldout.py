@@ -13,6 +13,7 @@ from opencwm.trace.files import read_traces
 from opencwm.trace.recording.frame import Frame, Trace
 
 FRAME = Frame(event="line", depth=0, file="p", line_no=1, source_line="x")
+REQUIRED = ("for_loops", "while_loops", "slices", "recursion", "comprehensions", "exceptions")
 
 
 def drawn(number, length, constructs):
@@ -53,7 +54,7 @@ def test_rare_constructs_are_brought_to_their_share_length_for_length():
     chosen, draws = module._fill(endless(constructs), [50, 50, 50, 50])
     lengths = sorted(len(each.trace.frames) for each in chosen)
     rare = sum("slice" in each.constructs for each in chosen)
-    balanced = module._balance(chosen, draws, 200)
+    balanced = module._balance(chosen, draws, list(constructs))
     counts = {name: sum(name in each.constructs for each in balanced) for name in constructs}
     assert rare < 10 <= min(counts.values())
     assert sorted(len(each.trace.frames) for each in balanced) == lengths
@@ -63,13 +64,13 @@ def test_rare_constructs_are_brought_to_their_share_length_for_length():
 def test_a_construct_that_the_generator_hardly_makes_is_named():
     draws = iter([drawn(0, 5, ["loop"]), drawn(1, 5, ["match"]), *[drawn(n, 5, ["loop"]) for n in range(2, 99)]])
     with pytest.raises(DataError, match="match"):
-        module._balance(*module._fill(draws, [60, 0, 0, 0]), 60)
+        module._balance(*module._fill(draws, [60, 0, 0, 0]), ["loop", "match"])
 
 
 @pytest.fixture(scope="module")
 def frozen(tmp_path_factory):
     folder = tmp_path_factory.mktemp("heldout")
-    return folder, freeze_heldout(40, 3, folder)
+    return folder, freeze_heldout(40, 3, folder, required=REQUIRED)
 
 
 def test_the_frozen_files_are_what_the_statistics_say(frozen):
@@ -84,13 +85,13 @@ def test_the_frozen_files_are_what_the_statistics_say(frozen):
         assert sum(low <= each <= high for each in lengths) == count > 0
     assert facts["median_frames"] >= 25
     assert facts["p90_frames"] >= 80
-    assert min(facts["constructs"].values()) >= 0.05
+    assert min(facts["constructs"][name] for name in REQUIRED) >= 0.05
     assert len(heldout_keys(folder / "programs.jsonl.gz")) == 40
 
 
 def test_the_same_seed_freezes_the_same_bytes(frozen, tmp_path):
     folder, facts = frozen
-    assert freeze_heldout(40, 3, tmp_path / "again") == facts
+    assert freeze_heldout(40, 3, tmp_path / "again", required=REQUIRED) == facts
     for name in ("programs.jsonl.gz", "heldout.json"):
         assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
 
@@ -98,7 +99,7 @@ def test_the_same_seed_freezes_the_same_bytes(frozen, tmp_path):
 def test_refused_sources_stay_out(frozen, tmp_path):
     folder, _ = frozen
     refused = frozenset(source_key(program_of(next(iter(read_traces(folder / "programs.jsonl.gz"))))[0]) for _ in "x")
-    freeze_heldout(40, 3, tmp_path / "other", refused=refused)
+    freeze_heldout(40, 3, tmp_path / "other", required=REQUIRED, refused=refused)
     assert not refused & heldout_keys(tmp_path / "other" / "programs.jsonl.gz")
 
 

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from opencwm.trace.recording.recorder import Options
+from opencwm.trace.recording.options import Options
 
 from opencwm.data.record import finished_lines, program_of, record_many
 from opencwm.sandbox import Enforced, ExecResult

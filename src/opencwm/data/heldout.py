@@ -3,7 +3,7 @@
     generate(seed, seed + 1, ...) --record, keep by quota--> programs.jsonl.gz (traces) + heldout.json (what is in it)
 
 Lengths are drawn by quota (`SHARES`), so that every length class is populated, the median is at least 25 frames and the
-90th percentile at least 80. Programs are then exchanged until each construct of the generator is in at least
+90th percentile at least 80. Programs are then exchanged until each core construct of the generator is in at least
 `MIN_CONSTRUCT_SHARE` of them. No two have an equal normalised source. The files are a pure function of (n, seed,
 generator, recorder); the hash is of the uncompressed lines.
 """
@@ -22,11 +22,12 @@ from typing import Any
 from opencwm import __version__
 from opencwm.data.dedup import source_key
 from opencwm.data.programs import Dial, generate
+from opencwm.data.programs.constructs import CORE
 from opencwm.data.record import program_of, record_many
 from opencwm.errors import ConfigError, DataError
 from opencwm.trace.files import read_traces, write_traces
 from opencwm.trace.recording.frame import Trace
-from opencwm.trace.recording.recorder import Options
+from opencwm.trace.recording.options import Options
 
 CLASSES = ((1, 10), (11, 30), (31, 100), (101, 256))
 """Lengths in frames, both ends included."""
@@ -48,13 +49,24 @@ class Drawn:
         return next((n for n, (_, last) in enumerate(CLASSES) if len(self.trace.frames) <= last), len(CLASSES) - 1)
 
 
-def freeze_heldout(n: int, seed: int, out: str | Path, *, refused: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """Draw, record and write the set; returns its statistics. `refused` are source keys that may not be in it."""
+def freeze_heldout(
+    n: int,
+    seed: int,
+    out: str | Path,
+    *,
+    required: Sequence[str] = CORE,
+    refused: frozenset[str] = frozenset(),
+) -> dict[str, Any]:
+    """Draw, record and write the set; returns its statistics.
+
+    `required` constructs are each in at least `MIN_CONSTRUCT_SHARE` of the programs; `refused` are source keys of
+    programs that may not be in it.
+    """
     folder = Path(out)
     if (folder / PROGRAMS).exists():
         raise ConfigError(f"{folder / PROGRAMS} is frozen already", fix="choose another folder")
     quotas = _quotas(n)
-    chosen = _balance(*_fill(_draw(n, seed, refused), quotas), n)
+    chosen = _balance(*_fill(_draw(n, seed, refused), quotas), required)
     chosen.sort(key=lambda each: each.key)
     text = "".join(each.trace.to_json() + "\n" for each in chosen).encode()
     facts = _statistics(chosen, n, seed, text)
@@ -107,20 +119,19 @@ def _fill(draws: Iterator[Drawn], quotas: Sequence[int]) -> tuple[list[Drawn], I
     raise DataError(f"the generator makes too few programs of some lengths ({'; '.join(short)})")
 
 
-def _balance(chosen: list[Drawn], draws: Iterator[Drawn], n: int) -> list[Drawn]:
-    """Exchange programs, length for length, until no construct is rare."""
-    needed = math.ceil(n * MIN_CONSTRUCT_SHARE)
+def _balance(chosen: list[Drawn], draws: Iterator[Drawn], required: Sequence[str]) -> list[Drawn]:
+    """Exchange programs, length for length, until no required construct is rare."""
+    needed = math.ceil(len(chosen) * MIN_CONSTRUCT_SHARE)
     counts = Counter(name for each in chosen for name in each.constructs)
-    while rare := {name for name, count in counts.items() if count < needed}:
+    while rare := {name for name in required if counts[name] < needed}:
         newcomer = next(draws, None)
         if newcomer is None:
             raise DataError(f"the generator makes too few programs with {', '.join(sorted(rare))}")
-        counts.update({name: 0 for name in newcomer.constructs})
         if not newcomer.constructs & rare:
             continue
         for index, each in enumerate(chosen):
             lost, won = each.constructs - newcomer.constructs, newcomer.constructs - each.constructs
-            is_gain = bool(won & rare) and all(counts[name] > needed for name in lost)
+            is_gain = bool(won & rare) and all(counts[name] > needed for name in lost & set(required))
             if is_gain and each.length_class == newcomer.length_class:
                 counts.subtract(each.constructs)
                 counts.update(newcomer.constructs)

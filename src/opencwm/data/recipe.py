@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from opencwm.errors import ConfigError
-from opencwm.trace.recording.recorder import Options
+from opencwm.trace.recording.options import Options
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

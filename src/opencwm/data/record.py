@@ -21,7 +21,7 @@ from pathlib import Path
 from opencwm.sandbox import ExecResult, Limits, NamespaceSandbox, Sandbox
 from opencwm.trace import recording
 from opencwm.trace.recording.frame import Trace
-from opencwm.trace.recording.recorder import Options
+from opencwm.trace.recording.options import Options
 
 CHILD = Path(recording.__file__).parent / "child.py"
 WRAPPER = "\ndef main():  # << START_OF_TRACE\n    return "
@@ -58,7 +58,7 @@ def record_many(
     """
     options = options or Options()
     sandbox = sandbox or NamespaceSandbox()
-    limits = Limits(wall_s=max(BATCH_WALL_S, options.timeout_s + STARTUP_S))
+    limits = Limits(wall_s=max(BATCH_WALL_S, (options.timeout_s or 0.0) + STARTUP_S))
     argv = [sys.executable, "-s", "-P", "-B", str(CHILD), JOB, OUT]
     run = partial(sandbox.run, argv, collect=(OUT,), limits=limits, trusted=trusted, readable=(CHILD.parent,))
     source = iter(programs)
