@@ -20,11 +20,12 @@ from opencwm.data.programs.idioms import ALL, FAMILIES
 from opencwm.data.programs.style import Style, write
 from opencwm.data.programs.template import Idiom
 from opencwm.data.programs.trial import Trial, attempt
+from opencwm.data.programs.typed import typed_unit
 from opencwm.data.programs.units import Scope, Unit, call_of, from_idiom
 from opencwm.data.programs.values import Values
 
 NUM_TRIES = 12
-KIND_WEIGHTS = {"idiom": 0.4, "composed": 0.4}
+KIND_WEIGHTS = {"idiom": 0.4, "typed": 0.25, "composed": 0.4}
 LENGTH_CLASSES = ((1, 10), (11, 30), (31, 100), (101, 240))
 LENGTH_WEIGHTS = (0.11, 0.39, 0.42, 0.08)
 """At full difficulty; how often a program's length is aimed at each class."""
@@ -120,6 +121,8 @@ def _draw(rng: random.Random, dial: Dial, target: tuple[int, int]) -> tuple[str,
 
 
 def _single(rng: random.Random, kind: str, dial: Dial, limits: Limits, scope: Scope, short: bool) -> Unit:
+    if kind == "typed":
+        return typed_unit(rng, limits, scope, short)
     return from_idiom(rng, _choose(rng, dial, limits), scope, short or rng.random() < 0.1)
 
 
@@ -142,7 +145,7 @@ def _composed(rng: random.Random, dial: Dial, limits: Limits, scope: Scope, shor
         scope.taken.add("f")
     helpers = []
     for _ in range(max(1, num_helpers)):
-        kind = "idiom"
+        kind = "typed" if rng.random() < 0.25 * dial.weights.get("typed", 1.0) else "idiom"
         helpers.append(_single(rng, kind, dial, limits, scope, short))
     if short:
         scope.taken.discard("f")

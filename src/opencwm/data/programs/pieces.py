@@ -51,6 +51,15 @@ def pred(rng: random.Random, x: str) -> str:
 
 
 @piece
+def small_pred(rng: random.Random, i: str) -> str:
+    """A condition on an integer that counts from 0 or 1 to a handful."""
+    return rng.choice(
+        [f"{i} % 2 == 0", f"{i} % 2 == 1", f"{i} > {rng.randint(0, 2)}", f"{i} < {rng.randint(2, 3)}", f"{i} != {rng.randint(0, 2)}",
+         f"{i} == {rng.randint(0, 3)}", f"{i} % 3 == 0", f"{i} >= {rng.randint(1, 3)}", f"1 <= {i} < {rng.randint(3, 4)}"]
+    )  # fmt: skip
+
+
+@piece
 def expr(rng: random.Random, x: str) -> str:
     """One small step on an integer; binds no weaker than a product, or is in parentheses."""
     return rng.choice(
