@@ -129,9 +129,8 @@ def prompt_of(source: str, call: str) -> Parsed:
     """The context and the entry's `call` frame that recording this call would begin with."""
     call = call.strip()
     check(source, call)
-    body = source if source.endswith("\n") else source + "\n"
-    context = f"\n{body}\ndef main():{START_MARKER}\n    return {call}\n"
     entry = Frame("call", 0, "", 0, "def main():", locals=Locals({}))
+    context = f"\n{source}\ndef main():{START_MARKER}\n    return {call}\n"
     return Parsed(context=context, frames=[entry])
 
 

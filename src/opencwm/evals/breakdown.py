@@ -167,8 +167,9 @@ def features(line: str) -> tuple[str, ...]:
 
 def parsed_line(text: str) -> ast.Module | None:
     """The line as a program of its own: an opening line gets a body, a continuing clause its opening."""
-    opening = text.endswith(":") or text.startswith(("if ", "for ", "while ", "def ", "with ", "class "))
-    for candidate in (text, text + " pass" if opening else text, "if " + text[2:] + " pass" if opening else text):
+    opening = text.endswith(":") or text.startswith(("if ", "elif ", "for ", "while ", "def ", "with ", "class "))
+    standing = "if " + text[5:] if text.startswith("elif ") else text
+    for candidate in (text, standing + " pass" if opening else text):
         try:
             return ast.parse(candidate)
         except (SyntaxError, ValueError):

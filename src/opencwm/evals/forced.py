@@ -26,7 +26,7 @@ Predicted = list[FrameView | ParseError]
 MakeGrammar = Callable[[str, Sequence[int]], Grammar]
 """From a context and the frame tokens already in the prompt; `opencwm.infer.grammar` has one."""
 SLACK = 64
-"""Tokens that a decoded frame may be longer than twice the true one."""
+"""A decoded frame may have twice the true one's tokens and this many more."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,12 +55,11 @@ def predict_forced(
         for task in reversed(list(disagreements(number, item, score.argmax)))
     ]
     requests = [request_of(task, rendered[task.trace], traces[task.trace], model.tokenizer, grammar) for task in tasks]
-    open_ended = [request for request in requests if request.prompt[-1] not in request.stop_ids]
-    completions = iter(model.generate(open_ended))
+    completions = iter(model.generate([request for request in requests if not is_over(request)]))
     written: list[dict[int, list[int]]] = [{} for _ in traces]
     for task, request in zip(tasks, requests, strict=True):
         start = rendered[task.trace].frame_starts[task.frame]
-        rest = () if request.prompt[-1] in request.stop_ids else next(completions).tokens
+        rest = () if is_over(request) else next(completions).tokens
         written[task.trace][task.frame] = [*request.prompt[start:], *rest]
     return [read(trace, frames, model.tokenizer) for trace, frames in zip(traces, written, strict=True)]
 
@@ -81,12 +80,18 @@ def request_of(
     """For the rest of a differing frame; the prompt ends with the differing token, or before it under a grammar."""
     start, end = item.span(task.frame)
     grammar = grammar_of(make_grammar, trace, item.ids[item.context_end : task.place])
+    prompt = (*item.ids[: task.place], *(() if grammar else (task.token,)))
     return Request(
-        prompt=(*item.ids[: task.place], *(() if grammar else (task.token,))),
-        max_tokens=2 * (end - start) + SLACK,
+        prompt=prompt,
+        max_tokens=start + 2 * (end - start) + SLACK - len(prompt),
         stop_ids=frozenset(tokenizer.special[special.key] for special in (Special.FRAME_SEP, Special.END_OF_TEXT)),
         grammar=grammar,
     )
+
+
+def is_over(request: Request) -> bool:
+    """The differing token, already in the prompt, ends the frame."""
+    return request.grammar is None and request.prompt[-1] in request.stop_ids
 
 
 def grammar_of(make: MakeGrammar | None, trace: Trace, prefix: Sequence[int]) -> Grammar | None:

@@ -25,6 +25,7 @@ from opencwm.trace.compare import (
     LENGTHS,
     Comparison,
     Outcome,
+    Summary,
     compare,
     compare_frames,
     copy_baseline,
@@ -71,16 +72,16 @@ def evaluate(
     model cannot score. `settings` say what the traces are; a ledger is only continued under the same ones."""
     modes = [mode for mode in modes if possible(mode, model, grammar)]
     settings = {"task": "traces", "model": model.name, "n": len(traces), **(settings or {})}
-    book = Ledger(ledger, settings)
     # similar lengths together: one long trace would keep a whole batch's attention wide
     order = sorted(range(len(traces)), key=lambda index: -len(traces[index].frames))
     metrics: dict[str, Any] = {}
     outcomes: Mapping[Outcome, int] = {}
-    for mode in modes:
-        results = run(mode, model, [traces[i] for i in order], order, grammar, book, progress)
-        metrics[mode] = tables(results)
-        if mode in ("free", "forced") or not outcomes:
-            outcomes = summarize(results).outcomes
+    with Ledger(ledger, settings) as book:
+        for mode in modes:
+            results = run(mode, model, [traces[i] for i in order], order, grammar, book, progress)
+            metrics[mode] = tables(results)
+            if mode in ("free", "forced") or not outcomes:
+                outcomes = summarized(results).outcomes
     metrics["copy_forced"] = tables([compare_frames(t, list(copy_baseline(t)), given=1) for t in traces])
     metrics["copy_free"] = tables([compare(trace, copy_run(trace), given=1) for trace in traces])
     return EvalResult(
@@ -148,7 +149,7 @@ def predict_free(model: Model, traces: Sequence[Trace], *, grammar: MakeGrammar 
         parsed = parse([*cast(tuple[int, ...], request.prompt), *completion.tokens], tokenizer)
         result = compare(trace, parsed, given=1)
         if completion.finish == "failed":
-            result = dataclasses.replace(result, outcome=Outcome.INFRASTRUCTURE, excluded="infrastructure")
+            result = dataclasses.replace(result, outcome=Outcome.INFRASTRUCTURE)
         results.append(result)
     return results
 
@@ -172,13 +173,20 @@ def tables(results: Sequence[Comparison]) -> dict[str, Any]:
 
 
 def table(results: Sequence[Comparison]) -> Iterator[tuple[str, Any]]:
-    summary = summarize(results)
+    summary = summarized(results)
     for name, estimate in summary.metrics.items():
         yield name, estimate_to_dict(estimate)
-    frames = [right for result in results if result.excluded is None for right in result.frames_right[1:]]
+    judged = [r for r in results if r.excluded is None and r.outcome is not Outcome.INFRASTRUCTURE]
+    frames = [right for result in judged for right in result.frames_right[1:]]
     yield "frame_exact_pooled", {"value": round(sum(frames) / max(1, len(frames)), 4), "n": len(frames)}
     yield "outcomes", {outcome.value: number for outcome, number in summary.outcomes.items()}
     yield "excluded", dict(summary.excluded)
+
+
+def summarized(results: Sequence[Comparison]) -> Summary:
+    """`trace.compare.summarize`, with the traces for which no prediction could be had apart."""
+    had = [result for result in results if result.outcome is not Outcome.INFRASTRUCTURE]
+    return summarize(had, num_infrastructure=len(results) - len(had))
 
 
 def wrong_frames(

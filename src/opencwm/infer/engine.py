@@ -28,7 +28,7 @@ from opencwm.infer.sampler import Draw, choose, log_probabilities
 from opencwm.model.attention import PackedAttention
 from opencwm.model.transformer import Transformer
 from opencwm.model.weights import load
-from opencwm.protocols import Completion, Finish, GrammarState, Request, Scores
+from opencwm.protocols import Completion, Finish, GrammarState, Message, Request, Scores
 from opencwm.tokenizer import Tokenizer
 
 SCORE_TOKENS = 4096
@@ -103,10 +103,17 @@ class Engine:
         while waiting or running:
             while waiting and len(running) < num_slots:
                 index, request = waiting.popleft()
-                if min(self._room(request), request.max_tokens) <= 0:
+                prompt = self._prompt(request)
+                limit = min(request.max_tokens, self.model.config.max_position_embeddings - len(prompt))
+                if limit <= 0:
                     yield index, Completion(tokens=(), text="", finish="length")
                     continue
-                running.append(self._prefill(index, request, cache, slot=len(running)))
+                self._prefill(prompt[:-1], cache, slot=len(running))
+                grammar = request.grammar.start() if request.grammar is not None else None
+                draw = Draw(request.seed)
+                running.append(
+                    Running(index=index, request=request, grammar=grammar, draw=draw, feed=prompt[-1], limit=limit)
+                )
             if running:
                 self._step(cache, running)
             for slot in reversed(range(len(running))):
@@ -148,13 +155,9 @@ class Engine:
     def _logits(self, hidden_TD: Tensor) -> Tensor:
         return functional.linear(hidden_TD.float(), self._head)
 
-    def _room(self, request: Request) -> int:
-        """Tokens that fit after the prompt."""
-        return self.model.config.max_position_embeddings - len(self._prompt(request))
-
     def _prompt(self, request: Request) -> tuple[int, ...]:
         """The prompt's tokens, at least one."""
-        if isinstance(request.prompt, tuple) and all(isinstance(token, int) for token in request.prompt):
+        if isinstance(request.prompt, tuple) and not any(isinstance(item, Message) for item in request.prompt[:1]):
             prompt: tuple[int, ...] = request.prompt  # type: ignore[assignment]
         elif isinstance(request.prompt, str) and self.tokenizer is not None:
             prompt = tuple(self.tokenizer.encode(request.prompt))
@@ -165,19 +168,16 @@ class Engine:
             )
         return prompt or (self.model.config.bos_token_id,)
 
-    def _prefill(self, index: int, request: Request, cache: KVCache, *, slot: int) -> Running:
-        *before, last = self._prompt(request)
+    def _prefill(self, before: tuple[int, ...], cache: KVCache, *, slot: int) -> None:
+        """Let `slot` hold the tokens of `before`, sharing what they have in common with the last request's."""
         prefix = self._prefix
         shared = common_length(prefix.tokens, before)
         if shared < len(before):
             prefix.cut(shared)
             tokens = torch.tensor(before[shared:], device=self._head.device)
             self.model(tokens, torch.arange(shared, len(before), device=tokens.device), prefix)
-            prefix.tokens = before
+            prefix.tokens = list(before)
         cache.load(slot, prefix, len(before))
-        grammar = request.grammar.start() if request.grammar is not None else None
-        limit = min(request.max_tokens, self._room(request))
-        return Running(index=index, request=request, grammar=grammar, draw=Draw(request.seed), feed=last, limit=limit)
 
     def _step(self, cache: KVCache, running: list[Running]) -> None:
         """One more token for every running request."""
