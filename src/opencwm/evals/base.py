@@ -98,13 +98,6 @@ class Ledger:
         self.done[item] = result
         self._write({"item": item, "result": result})
 
-    def __enter__(self) -> "Ledger":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            self._file.close()
-
     def _write(self, entry: Mapping[str, Any]) -> None:
         if self._file is not None:
             self._file.write(json.dumps(entry, separators=(",", ":")) + "\n")
