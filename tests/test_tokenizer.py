@@ -123,6 +123,12 @@ def test_transformers_agrees_on_any_text(trained, auto, text):
     assert auto.encode(text, add_special_tokens=False) == trained.encode(text)
 
 
+def test_every_digit_is_a_token_even_in_frequent_names():
+    for pattern in (PATTERN, PATTERN_FUSED):
+        tokenizer = Tokenizer.train(['{"x12": "..", "y3": ".."}', "x12 = y3\n"] * 50, 700, pattern=pattern)
+        assert [token for token in shown(tokenizer, '{"x12": ".."}') if any(map(str.isdigit, token))] == ["1", "2"]
+
+
 def test_every_digit_is_a_token(trained):
     for text in [SOURCE, *FIELDS, "x1234 = -56.78e9", '{"x12": "..", "y3": "99"}']:
         for token in shown(trained, text):
@@ -197,6 +203,7 @@ def like_the_released_one(*, without: str = "") -> tokenizers.Tokenizer:
     specials = [special.value for special in Special if special.value != without]
     for i, special in enumerate(specials):
         inner.add_special_tokens([special, f"<|reserved_special_token_{i}|>"])
+    inner.add_special_tokens(["<|not ASCII: ü|>"])
     bos = "<|begin_of_text|>"
     inner.post_processor = processors.TemplateProcessing(
         single=f"{bos} $A", special_tokens=[(bos, inner.token_to_id(bos) or 0)]
@@ -210,6 +217,7 @@ def test_a_llama_3_based_tokenizer_loads_and_its_ids_are_found_by_string(tmp_pat
     tokenizer = Tokenizer.load(tmp_path)
     assert tokenizer.special["frame_sep"] == inner.token_to_id("<|frame_sep|>") > 400
     assert tokenizer.vocab_size == inner.get_vocab_size()
+    assert tokenizer.token_bytes[-1] == "<|not ASCII: ü|>".encode()
     for text in [SOURCE, *FIELDS, *ODD]:
         ids = tokenizer.encode(text)
         assert not set(ids) & set(tokenizer.special.values())
@@ -224,7 +232,8 @@ def test_settings_of_the_file_that_would_change_the_ids_are_switched_off(tmp_pat
     inner.enable_padding(length=50)
     inner.enable_truncation(3)
     inner.save(str(tmp_path / "tokenizer.json"))
-    assert Tokenizer.load(tmp_path).encode(SOURCE) == trained.encode(SOURCE)
+    for text in (SOURCE, "x"):
+        assert Tokenizer.load(tmp_path).encode(text) == trained.encode(text)
 
 
 def test_a_tokenizer_without_the_special_tokens_is_refused_by_name(tmp_path):

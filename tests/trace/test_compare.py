@@ -157,7 +157,7 @@ EQUAL = [
     ("'a'", '"a"'),
     ("{'a': 1, 'b': 2}", "{'b': 2, 'a': 1}"),
 ]
-EQUAL += [("0.10", "0.1"), ("<A>", "<A>"), ("nan", "nan"), ("(1,)", "(1, )"), ("1e3", "1000.0")]
+EQUAL += [("0.10", "0.1"), ("<A>", "<A>"), ("nan", "nan"), ("(1,)", "(1, )"), ("1e3", "1000.0"), (r"'\d'", r'"\d"')]
 DIFFERENT = [
     ("1", "True"),
     ("1", "1.0"),
@@ -205,6 +205,7 @@ def test_a_raised_exception_is_no_returned_none():
     other = trace(frame("call"), frame("exception", value="F()"), frame("return", value="None"), outcome="raised")
     assert not compare(raised, other).output_exact
     assert compare(raised, raised).output_exact
+    assert not compare(raised, trace(frame("call"), frame("line"), frame("return", value="E()"))).output_exact
 
 
 def test_a_name_that_never_had_a_value_is_wrong_not_malformed():

@@ -41,12 +41,23 @@ def test_files_round_trip(data, any_traces, path):
 
 
 @pytest.mark.parametrize("path", KINDS, indirect=True)
-def test_the_same_traces_give_the_same_bytes_and_nothing_else(path, example):
+def test_the_same_traces_give_the_same_bytes_and_nothing_else(path, example, monkeypatch):
     write_traces(path, [example])
     first = path.read_bytes()
+    monkeypatch.setattr("time.time", lambda: 1e9)
+    monkeypatch.setattr("os.getpid", lambda: 7)
     write_traces(path, [example])
     assert path.read_bytes() == first
     assert os.listdir(path.parent) == [path.name]
+
+
+@pytest.mark.parametrize("path", KINDS, indirect=True)
+def test_a_reader_of_the_old_file_goes_on_reading_it(path, example):
+    write_traces(path, [example])
+    first = path.read_bytes()
+    with path.open("rb") as reader:
+        write_traces(path, [])
+        assert reader.read() == first
 
 
 @pytest.mark.parametrize("path", KINDS, indirect=True)
@@ -96,9 +107,11 @@ def test_a_cut_file_gives_the_traces_before_and_says_where(tmp_path, example):
 def test_a_cut_gzip_file_says_where(tmp_path, example):
     path = tmp_path / "run.jsonl.gz"
     write_traces(path, [example] * 3)
-    path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(DataError, match=r"run\.jsonl\.gz, line \d, byte \d+: the gzip data is cut"):
-        list(read_traces(path))
+    path.write_bytes(path.read_bytes()[:-12])
+    before = []
+    with pytest.raises(DataError, match=r"run\.jsonl\.gz, line \d, byte \d+: the gzip data is cut") as caught:
+        before.extend(read_traces(path))
+    assert f"line {len(before) + 1}, byte {len(before) * len(example.to_json() + 'n')}:" in str(caught.value)
     path.write_bytes(b"no gzip at all")
     with pytest.raises(DataError, match=r"line 1, byte 0: the gzip data is cut or damaged"):
         list(read_traces(path))
@@ -193,7 +206,7 @@ def test_lone_surrogates_do_not_stop_a_file(tmp_path):
         {"context": "\ud800", "outcome": "returned"},
         [
             Frame("call", 0, "a.py", 1, "f", locals=Locals({"x": "\ud800"})),
-            Frame("return", 0, "a.py", 1, "f", value="\ud800"),
+            Frame("return", 0, "a.py", 1, "f \ud800", value="\ud800"),
         ],
     )
     write_traces(tmp_path / "a.jsonl", [trace])
@@ -201,7 +214,7 @@ def test_lone_surrogates_do_not_stop_a_file(tmp_path):
     write_traces(tmp_path / "a.parquet", [trace])
     (read,) = read_traces(tmp_path / "a.parquet")
     assert read.frames[0] == trace.frames[0]
-    assert read.frames[1].value == "\\ud800"
+    assert (read.frames[1].value, read.frames[1].source_line) == ("\\ud800", "f \\ud800")
 
 
 def test_without_pyarrow_the_sentence_says_what_to_install(tmp_path, monkeypatch):

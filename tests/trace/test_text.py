@@ -72,7 +72,21 @@ def test_every_bound_name_is_shown_in_declaration_order():
         '"a": "1", "b": "..", "c": ".."}',
         '"c": "3", "a": "1", "b": "2"}',
     ]
-    assert parse_text(text).frames[1].locals == Locals({"b": "2"}, (), ("a", "b", "c"))
+    frames = parse_text(text).frames
+    assert frames[1].locals == Locals({"b": "2"}, (), ("a", "b", "c"))
+    assert frames[2].locals == Locals({}, ("a",))
+
+
+def test_fields_are_ascii_json_and_source_lines_are_as_written_without_the_marker():
+    frames = [
+        Frame("call", 0, "a.py", 1, "def é():  # << START_OF_TRACE", locals=Locals({"é": "'é'"})),
+        Frame("return", 0, "a.py", 1, "\treturn 'é' ", value="'é'"),
+    ]
+    assert render_text(Trace({"context": "é", "outcome": "returned"}, frames)) == (
+        "<|begin_of_text|><|trace_context_start|>\né\n<|frame_sep|>"
+        '<|call_sep|>{"\\u00e9": "\'\\u00e9\'"}<|action_sep|>def é():\n<|frame_sep|>'
+        "<|return_sep|><|action_sep|>\treturn 'é' \n<|arg_sep|>\"'\\u00e9'\"<|frame_sep|><|end_of_text|>"
+    )
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def output_of(frames: list[FrameView]) -> tuple[str, str] | None:
     for i, frame in enumerate(frames):
         if frame.event == "return" and frame.depth == 0:
             before = frames[i - 1] if i else None
-            if before is not None and before.event == "exception" and before.depth == 0:
+            if before is not None and before.event == "exception":
                 return "raised", before.value or ""
             return "returned", frame.value or ""
     return None
