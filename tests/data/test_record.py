@@ -4,6 +4,7 @@ import pytest
 from opencwm.trace.recording.options import Options
 
 from opencwm.data.record import finished_lines, program_of, record_many
+from opencwm.errors import SandboxError
 from opencwm.sandbox import Enforced, ExecResult
 
 ADD = "def add(a, b):\n    c = a + b\n    return c\n"
@@ -68,6 +69,12 @@ def test_a_child_that_never_writes_is_given_up_program_by_program():
     assert [each.cause for each in results] == ["lost its child: signal 9"] * 3
 
 
+def test_many_lost_children_in_a_row_are_our_own_failure():
+    results = record_many([(ADD, "add(1, 1)")] * 40, sandbox=ScriptedSandbox(lines_per_child=0))
+    with pytest.raises(SandboxError, match="16 recording children in a row ended without a result: no such option"):
+        list(results)
+
+
 class ScriptedSandbox:
     """Every child writes some lines and half a line more, and is killed."""
 
@@ -83,7 +90,7 @@ class ScriptedSandbox:
             status=None,
             signal=9,
             stdout=b"",
-            stderr=b"",
+            stderr=b"Traceback:\nno such option",
             files={collect[0]: output},
             wall_s=0.0,
             cpu_s=0.0,

@@ -18,6 +18,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from opencwm.errors import SandboxError
 from opencwm.sandbox import ExecResult, Limits, NamespaceSandbox, Sandbox
 from opencwm.trace import recording
 from opencwm.trace.recording.frame import Trace
@@ -29,6 +30,8 @@ BATCH_SIZE = 256
 """Starting a guarded child takes about as long as recording twenty small programs."""
 BATCH_WALL_S = 60.0
 STARTUP_S = 5.0
+MAX_LOST = 16
+"""So many children in a row are not lost to their programs: something is wrong with the child itself."""
 JOB, OUT = "job.json", "out.jsonl"
 
 Program = tuple[str, str | None]
@@ -62,12 +65,19 @@ def record_many(
     argv = [sys.executable, "-s", "-P", "-B", str(CHILD), JOB, OUT]
     run = partial(sandbox.run, argv, collect=(OUT,), limits=limits, trusted=trusted, readable=(CHILD.parent,))
     source = iter(programs)
+    lost = 0
     while batch := list(islice(source, batch_size)):
         while batch:
             result = run(files={JOB: _job_file(batch, options)})
             lines = finished_lines(result.files.get(OUT, b""))
             yield from map(_recorded, lines)
             batch = batch[len(lines) :]
+            lost = 0 if lines else lost + 1
+            if lost == MAX_LOST:
+                said = result.stderr[-300:].decode(errors="replace").strip().rpartition("\n")[2]
+                raise SandboxError(
+                    f"{lost} recording children in a row ended without a result: {said or _loss(result)}"
+                )
             if batch and not lines:
                 yield Recorded(trace=None, cause=_loss(result))
                 batch = batch[1:]
