@@ -2,8 +2,8 @@
 
     python -I .../recording/child.py JOB.json OUT.json      JOB.json --record--> OUT.json, one JSON line per trace
 
-A job is {"source" | "path" | "module", "call", "filename", "argv", "options"}; {"jobs": [...]} are done one after the
-other, one line each, written at once. A line is a trace, or {"error": sentence} where there is none. Standard input,
+A job is {"source" | "path" | "module", "call", "filename", "argv", "options", "sys_path"} (folders to import from);
+{"jobs": [...]} are done one after the other, one line each, written at once. A line is a trace, or {"error": sentence} where there is none. Standard input,
 output and error are the program's. A trace is written before its process ends, however it ends: by `sys.exit`,
 `os._exit`, an uncaught exception, or a budget that the program will not stop for.
 
@@ -49,6 +49,7 @@ def main(job_path: str, out_path: str) -> int:
 
 
 def _line(recorder: Any, job: Dict[str, Any]) -> str:
+    sys.path[:0] = job.get("sys_path", [])
     try:
         trace = recorder.record_source(
             job["source"],
