@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from opencwm.errors import SandboxError
 from opencwm.sandbox.base import ISOLATION, Limits
@@ -22,9 +23,9 @@ FIRST_UID, NUM_UIDS = 61184, 4336
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kernel:
     is_root: bool
-    """We may become another user."""
+    """We can become another user."""
     refused: Mapping[str, str]
-    """Of `user`, `network`, `processes`, `filesystem`, `ipc` and `syscalls`, those refused -> the reason."""
+    """Of `ISOLATION`, `syscalls` and `non_root`, those refused -> the reason."""
 
 
 def probe_kernel() -> Kernel:
@@ -34,7 +35,14 @@ def probe_kernel() -> Kernel:
             f"the sandbox needs Linux namespaces, and this is {platform.system() or sys.platform}",
             fix="use Linux (a virtual machine or WSL 2 will do)",
         )
-    job = {"probe": True, "uid": fresh_uid(), "mountpoint": mount_point(), "limits": launcher_limits(Limits())}
+    is_root = can_become_others()
+    job = {
+        "probe": True,
+        "uid": fresh_uid(is_root=is_root),
+        "is_root": is_root,
+        "mountpoint": mount_point(),
+        "limits": launcher_limits(Limits()),
+    }
     with launch() as launcher:
         report = converse(launcher, job, stdin=b"", output_bytes=1 << 20, patience_s=30.0).report
     if "refused" not in report:
@@ -42,14 +50,26 @@ def probe_kernel() -> Kernel:
     refused = {name: report["refused"][name] for name in ISOLATION if name in report["refused"]}
     if platform.machine() not in MACHINES:
         refused["syscalls"] = f"no filter for {platform.machine()}"
-    return Kernel(is_root=os.geteuid() == 0, refused=refused)
+    if os.geteuid() == 0 and not is_root and (0, 0) in [(inside, outside) for inside, outside, _ in _users()]:
+        refused["non_root"] = "there is no other user in this user namespace"
+    return Kernel(is_root=is_root, refused=refused)
 
 
-def fresh_uid() -> int:
+def can_become_others() -> bool:
+    """Root, and not that of a user namespace without other users, who is an ordinary user outside."""
+    last = FIRST_UID + NUM_UIDS
+    return os.geteuid() == 0 and any(first <= FIRST_UID and last <= first + count for first, _, count in _users())
+
+
+def _users() -> list[tuple[int, int, int]]:
+    """The ids of this user namespace: (first inside, first outside, how many)."""
+    rows = (line.split() for line in Path("/proc/self/uid_map").read_text().splitlines())
+    return [(int(inside), int(outside), int(count)) for inside, outside, count in rows]
+
+
+def fresh_uid(*, is_root: bool) -> int:
     """A user for the next run: one that owns nothing, or ourselves where we cannot become another."""
-    if os.geteuid() != 0:
-        return os.geteuid()
-    return FIRST_UID + int.from_bytes(os.urandom(4), "little") % NUM_UIDS
+    return FIRST_UID + int.from_bytes(os.urandom(4), "little") % NUM_UIDS if is_root else os.geteuid()
 
 
 def mount_point() -> str:

@@ -9,6 +9,7 @@ we trust runs with what is left, and anything else is refused.
 Not here: memory and CPU limits over all processes of a run together (control groups), persistent processes, images.
 """
 
+import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -43,7 +44,7 @@ class NamespaceSandbox:
         """What a run of `program` would be surrounded by."""
         missing = dict(self.kernel.refused)
         held = {name: name not in missing for name in (*ISOLATION, "syscalls")}
-        non_root = True  # a caller who is not root stays what it is
+        non_root = "non_root" not in missing  # a caller who is not root stays what it is
         if self.kernel.is_root and not held["filesystem"]:
             # without our own view of the files, a made-up user sees only what the modes let it see
             hidden = [path for path in (find_program(program), *readable) if not is_open_to_others(str(path))]
@@ -100,13 +101,14 @@ class NamespaceSandbox:
     ) -> dict[str, Any]:
         view = layout(argv[0], readable)
         held = {name: getattr(enforced, name) for name in ISOLATION}
-        uid = fresh_uid() if enforced.non_root else 0
+        uid = fresh_uid(is_root=self.kernel.is_root) if enforced.non_root else os.geteuid()
         return {
             "argv": [find_program(argv[0]), *argv[1:]],
             "env": ENVIRONMENT,
             "namespaces": [name for name in ISOLATION if held[name]],
             "syscalls": enforced.syscalls,
             "uid": uid,
+            "is_root": self.kernel.is_root,
             "is_dropped": self.kernel.is_root and enforced.non_root,
             "binds": [list(bind) for bind in view.binds],
             "links": [list(link) for link in view.links],

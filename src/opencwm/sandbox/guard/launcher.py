@@ -55,7 +55,7 @@ def main() -> None:
             return
         stage = "entering the namespaces"
         proc_fd = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
-        enter(set(job["namespaces"]), proc_fd)
+        enter(set(job["namespaces"]), proc_fd, is_root=job["is_root"])
         stage = "starting the guard"
         pid = os.fork()
     except (OSError, EOFError, ValueError) as exc:
@@ -92,10 +92,10 @@ def _report(fd: int, report: dict[str, Any]) -> None:
 # ---- namespaces ------------------------------------------------------------------------------------------------
 
 
-def enter(wanted: set[str], proc_fd: int) -> None:
+def enter(wanted: set[str], proc_fd: int, *, is_root: bool) -> None:
     """Leave for the wanted namespaces; the process namespace begins with the next fork."""
     kinds = wanted & KINDS.keys()
-    if kinds and os.getuid() != 0 and "user" in wanted:  # root needs no user namespace to make the others
+    if kinds and not is_root and "user" in wanted:  # root needs no user namespace to make the others
         new_user_namespace(proc_fd, inside=os.getuid())
     flags = 0
     for kind in kinds:
@@ -149,13 +149,13 @@ def probe(job: Job) -> dict[str, str]:
 def _try(kind: str, job: Job) -> None:
     proc_fd = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
     if kind == "user":
-        if os.getuid() == 0:
+        if job["is_root"]:
             become(job["uid"])
         else:
             new_user_namespace(proc_fd, inside=os.getuid())
         new_user_namespace(proc_fd, inside=INNER_ID)
         return
-    enter({"user", kind}, proc_fd)
+    enter({"user", kind}, proc_fd, is_root=job["is_root"])
     if kind == "processes":
         pid = os.fork()
         if pid == 0:
@@ -296,7 +296,7 @@ def _confine(job: Job, proc_fd: int) -> None:
     for number in (SIGPIPE, SIGXFSZ):  # Python ignores these two; a program expects the defaults
         _signal.signal(number, _signal.SIG_DFL)
     _write_proc(proc_fd, "self/oom_score_adj", "1000")  # short of memory, the kernel kills this first
-    if os.getuid() == 0 and job["uid"] != 0:
+    if job["is_dropped"]:
         become(job["uid"])
     if "user" in job["namespaces"]:
         new_user_namespace(proc_fd, inside=INNER_ID)
