@@ -1,0 +1,111 @@
+"""`opencwm data build | peek | stats`: datasets, from sources of programs to shards of traces."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from opencwm.cli.terminal import emit, out, say
+from opencwm.errors import DataError
+
+app = typer.Typer(no_args_is_help=True, help="Datasets of traces: build them, look into them.")
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A dataset folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command("build")
+def build(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="The name of a data recipe, such as nano.")],
+    output: Annotated[Path, typer.Option("-o", metavar="DIR", help="Where it goes; an unfinished one goes on.")],
+    settings: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE ...]", help="Changes to it.")] = None,
+    workers: Annotated[int, typer.Option(help="Processes; 0: one per CPU.", min=0)] = 0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the resolved recipe.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a dataset: programs, recorded, filtered, deduplicated, in Parquet shards.
+
+    Can be killed at any moment and run again. Try: opencwm data build nano -o runs/data num_programs=2000
+    """
+    from opencwm.cli.recipe import find_recipe
+    from opencwm.config import override
+    from opencwm.data.build import build as build_dataset
+    from opencwm.sandbox.doctor import num_threads
+
+    config = override(find_recipe("data", recipe), settings or [])
+    if dry_run:
+        print(json.dumps(config.to_dict(), indent=1))
+        return
+    manifest = build_dataset(config, output, num_workers=workers or num_threads(), say=say)
+    if as_json:
+        emit(manifest)
+    else:
+        _show_manifest(manifest)
+        say(f"look into it: opencwm data peek {output}")
+
+
+@app.command("peek")
+def peek(
+    folder: Folder,
+    count: Annotated[int, typer.Option("-n", help="How many traces.", min=1)] = 3,
+    seed: Annotated[int, typer.Option(help="Another seed, other traces.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Show some traces of a dataset, drawn at random.
+
+    Try: opencwm data peek runs/data -n 1
+    """
+    import random
+
+    from opencwm.trace.files import read_rows
+
+    rng = random.Random(seed)
+    shards = sorted(folder.glob("shard-*.parquet"))
+    if not shards:
+        raise DataError(f"{folder} is not a dataset: it has no shards", fix="make one: opencwm data build")
+    rows = list(read_rows(rng.choice(shards)))
+    for row in rng.sample(rows, min(count, len(rows))):
+        if as_json:
+            emit({"trace_id": row.trace_id, "source": row.source, "trace": json.loads(row.trace.to_json())})
+            continue
+        from opencwm.cli.tables import trace_table
+        from opencwm.cli.trace import outcome_of
+
+        out().rule(f"{row.source}  {row.trace_id[:8]}", style="dim", align="left")
+        out().print(trace_table(row.trace))
+        out().print(outcome_of(row.trace), markup=False)
+
+
+@app.command("stats")
+def stats(folder: Folder, as_json: AsJson = False) -> None:
+    """Say what a finished dataset holds and what was dropped.
+
+    Try: opencwm data stats runs/data
+    """
+    path = folder / "manifest.json"
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise DataError(
+            f"{folder} is not a finished dataset: it has no manifest.json", fix="finish it: opencwm data build"
+        ) from exc
+    except ValueError as exc:
+        raise DataError(f"{path} is not JSON: {exc}", fix="build the dataset again") from exc
+    if as_json:
+        emit(manifest)
+    else:
+        _show_manifest(manifest)
+
+
+def _show_manifest(manifest: Mapping[str, Any]) -> None:
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    for name in ("num_traces", "num_frames", "estimated_tokens"):
+        table.add_row(name.removeprefix("num_").replace("_", " "), f"{manifest[name]:,}")
+    for group in ("kept", "dropped", "contaminated"):
+        for name, count in manifest[group].items():
+            table.add_row(f"{group}: {name}", f"{count:,}")
+    out().print(table)
