@@ -9,6 +9,7 @@ from opencwm.predict import predict, predict_many, prompt_of
 from opencwm.protocols import Completion
 from opencwm.tokenizer import Tokenizer
 from opencwm.trace.recording.frame import Frame, Locals, Trace
+from opencwm.trace.recording.recorder import record_source
 from opencwm.trace.stream import Parsed
 from opencwm.trace.text import render_text
 from opencwm.trace.tokens import render
@@ -88,6 +89,14 @@ def test_the_prompt_is_the_context_and_the_entry_s_call(tokenizer):
     state = request.grammar.start()
     assert state.allows(tokenizer.special["line_sep"])
     assert request.logprobs
+
+
+@pytest.mark.parametrize("source", [SOURCE, SOURCE.rstrip(), "\n\n" + SOURCE + "\n", SOURCE.replace("\n", "\r\n")])
+def test_the_context_is_the_one_that_recording_gives(tokenizer, source):
+    recorded = record_source(source, call="f(3)")
+    prompt = prompt_of(source, "f(3)")
+    ids = render(prompt, tokenizer)
+    assert render(recorded, tokenizer)[: len(ids)] == ids
 
 
 def test_output_mode_forces_a_return(tokenizer):
