@@ -18,7 +18,12 @@ MOST_ROWS = 120
 """Longer traces are shown without their middle, unless asked for all."""
 TAIL_ROWS = 30
 EVENTS = {"call": ("call", "cyan"), "line": ("", ""), "return": ("return", "green"), "exception": ("raise", "red")}
-CAUSES = {"unwind": ("leave", "red"), "yield": ("yield", "green"), "await": ("await", "green"), "resume": ("resume", "cyan")}
+CAUSES = {
+    "unwind": ("leave", "red"),
+    "yield": ("yield", "green"),
+    "await": ("await", "green"),
+    "resume": ("resume", "cyan"),
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
