@@ -1,11 +1,11 @@
 import json
 
 import pytest
-from opencwm.trace.recording.options import Options
 
 from opencwm.data.record import finished_lines, program_of, record_many
 from opencwm.errors import SandboxError
 from opencwm.sandbox import Enforced, ExecResult
+from opencwm.trace.recording.options import Options
 
 ADD = "def add(a, b):\n    c = a + b\n    return c\n"
 CRASH = "import os\n\ndef crash(n):\n    os.kill(os.getpid(), 9)\n"
