@@ -434,6 +434,18 @@ for act in (lambda: open('closed').read(), lambda: open('new', 'w'), lambda: ope
     assert sorted(path.name for path in tmp_path.iterdir()) == ["closed", "open"]
 
 
+def test_a_readable_folder_that_only_its_owner_may_enter_is_shown_all_the_same(attack, tmp_path):
+    """And does not hide an interpreter that lies in it."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "env"], check=True)
+    (tmp_path / "beside.py").write_text("x = 'seen'")
+    (tmp_path / "alias.py").symlink_to("beside.py")
+    tmp_path.chmod(0o700)
+    source = f"import sys; sys.path.append({str(tmp_path)!r}); import alias, beside; print(alias.x, beside.x)"
+    argv = [str(tmp_path / "env/bin/python"), "-I", "-B", "-c", source]
+    result = SANDBOX.run(argv, readable=[tmp_path])
+    assert (result.stdout, result.stderr) == (b"seen seen\n", b"")
+
+
 def test_links_and_special_files_are_not_collected(attack, tmp_path):
     source = """
 import os, sys

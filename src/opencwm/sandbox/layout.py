@@ -39,11 +39,18 @@ def layout(argv0: str, readable: Sequence[str | Path]) -> Layout:
             links.append((os.readlink(path), path))
         else:
             paths.append(path)
-    paths += [_checked(path) for path in readable]
+    for path in map(_checked, readable):
+        for shown in _opened(path):
+            if os.path.islink(shown):
+                links.append((os.readlink(shown), shown))
+            else:
+                paths.append(shown)
     kept = list(_outermost(paths))
     return Layout(
         binds=tuple((os.path.realpath(path), path) for path in kept),
-        links=tuple(dict.fromkeys(link for link in links if not _is_below(link[1], kept))),
+        links=tuple(
+            (text, path) for path, text in {path: text for text, path in links}.items() if not _is_below(path, kept)
+        ),
     )
 
 
@@ -87,6 +94,17 @@ def _checked(path: str | Path) -> str:
     if absolute in _TOO_WIDE or absolute.startswith(("/proc/", "/sys/", "/dev/")):
         raise ConfigError(f"the sandbox cannot show {absolute} to a program", fix="name the folder that it needs")
     return absolute
+
+
+def _opened(path: str) -> list[str]:
+    """The path itself; or what lies in it, where it is a folder of root's that other users may not enter.
+
+    Bound as it is, it would hide itself, and an interpreter below it, from the user that the program runs as.
+    """
+    real = os.path.realpath(path)
+    if os.geteuid() != 0 or not os.path.isdir(real) or os.stat(real).st_mode & 0o005 == 0o005:
+        return [path]
+    return [os.path.join(path, name) for name in os.listdir(real)]
 
 
 def _outermost(paths: Iterable[str]) -> Iterator[str]:
