@@ -124,6 +124,11 @@ class Composer:
             word = self.rng.choice(("§map {0} = {1} for {1} in {2} if {3}", "§sum {0} = 1 for {1} in {2} if {3}", "{0} = all({3} for {1} in {2})", "{0} = any({3} for {1} in {2})"))  # fmt: skip
             self.lines.append(word.format(out, x, items, call))
             return "list" if word.startswith("§map") else "int" if word.startswith("§sum") else "bool"
+        if type_of(returns) in ("int", "str") and self.rng.random() < 0.14:
+            function = helper_name if (helper_name := call.partition("(")[0]) and call == f"{helper_name}({x})" else f"lambda {x}: {call}"
+            word = self.rng.choice(("sorted({0}, key={1})", "sorted({0}, key={1}, reverse=True)", "max({0}, key={1})", "min({0}, key={1})", "list(map({1}, {0}))"))  # fmt: skip
+            self.lines.append(f"{out} = " + word.format(items, function))
+            return "item" if word[0] == "m" else "list"
         if returns == "int" and draw < 0.35:
             self.lines.append(f"§sum {out} = {call} for {x} in {items}")
             return "int"
@@ -299,6 +304,10 @@ class Composer:
             if draw < 0.12:
                 self.lines.append(f"return {self.step(last) if last.type != 'item' else last.text}")
                 return "object"
+            if type_of(last.type) in ("int", "str", "bool", "float") and self.rng.random() < 0.25:
+                words = self.name.split("_")[-1] if not self.short else "r"
+                self.lines.append(f"return f'{words}{self.rng.choice((': ', '=', ' ', '-'))}{{{last.text}}}'")
+                return "str"
             self.lines.append(f"return {last.text}")
             return last.type
         texts = [value.text for value in self.values[-3:]]
@@ -317,7 +326,7 @@ class Composer:
         if draw < 0.75:
             self.lines.append(f"return [{', '.join(texts)}]")
             return "list"
-        if draw < 0.85 and all(value.type in ("int", "str", "bool") for value in self.values[-3:]):
+        if draw < 0.92 and all(value.type in ("int", "str", "bool") for value in self.values[-3:]):
             mark = self.rng.choice((":", "-", " ", "/", "="))
             self.lines.append("return f'" + mark.join("{" + text + "}" for text in texts) + "'")
             return "str"

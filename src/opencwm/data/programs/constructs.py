@@ -1,6 +1,7 @@
 """Which constructs a program contains, read off its syntax tree, so that nothing is claimed that is not there."""
 
 import ast
+import re
 from collections.abc import Callable
 
 CORE = (
@@ -25,46 +26,58 @@ SET_METHODS = frozenset(
     "add discard union difference intersection symmetric_difference difference_update intersection_update issubset".split()
 )
 LOOPS = (ast.For, ast.While)
-FUNCTIONS = (ast.FunctionDef, ast.Lambda)
 
 
 def constructs_of(source: str) -> frozenset[str]:
     """The constructs of a source, by the names in `CORE` and `RARE`."""
-    return _Reader().read(ast.parse(source))
+    return _Reader().read(ast.parse(source), source)
 
 
 class _Reader:
     def __init__(self) -> None:
         self.found: set[str] = set()
         self.functions: set[str] = set()
+        self.returns: list[ast.Return] = []
+        """Of the function that is being read."""
 
-    def read(self, tree: ast.Module) -> frozenset[str]:
-        self.functions = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
-        self._visit(tree, loops=0, function=None)
+    def read(self, tree: ast.Module, source: str) -> frozenset[str]:
+        self.functions = set(re.findall(r"def (\w+)", source))
+        for node in tree.body:
+            self._visit(node, 0, None)
         return frozenset(self.found)
 
     def _visit(self, node: ast.AST, loops: int, function: ast.FunctionDef | None) -> None:
-        reader = _READERS.get(type(node))
+        kind = type(node)
+        reader = _READERS.get(kind)
         if reader is not None:
             reader(self, node)
         if isinstance(node, LOOPS):
             if loops:
                 self.found.add("nested_loops")
             loops += 1
-        if isinstance(node, ast.FunctionDef):
-            if function is not None:
-                self.found.add("closures")
-            loops, function = 0, node
-            self._early_return(node)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in self.functions:
+        elif isinstance(node, ast.FunctionDef):
+            self._function(node, function)
+            return
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in self.functions:
             self.found.add("recursion" if function is not None and node.func.id == function.name else "nested_calls")
-        for child in ast.iter_child_nodes(node):
-            self._visit(child, loops, function)
+        for name in kind._fields:
+            child = getattr(node, name, None)
+            if isinstance(child, list):
+                for each in child:
+                    if isinstance(each, ast.AST):
+                        self._visit(each, loops, function)
+            elif isinstance(child, ast.AST):
+                self._visit(child, loops, function)
 
-    def _early_return(self, node: ast.FunctionDef) -> None:
-        returns = [each for each in ast.walk(node) if isinstance(each, ast.Return)]
-        if len(returns) > 1 or (returns and returns[0] is not node.body[-1]):
+    def _function(self, node: ast.FunctionDef, outer: ast.FunctionDef | None) -> None:
+        if outer is not None:
+            self.found.add("closures")
+        before, self.returns = self.returns, []
+        for child in ast.iter_child_nodes(node):
+            self._visit(child, 0, node)
+        if len(self.returns) > 1 or (self.returns and self.returns[0] is not node.body[-1]):
             self.found.add("early_returns")
+        self.returns = before
         if ast.get_docstring(node, clean=False) is not None:
             self.found.add("docstrings")
         arguments = node.args
@@ -74,6 +87,9 @@ class _Reader:
             self.found.add("star_arguments")
         if node.returns is not None or any(each.annotation for each in arguments.args):
             self.found.add("annotations")
+
+    def return_(self, node: ast.Return) -> None:
+        self.returns.append(node)
 
     def constant(self, node: ast.Constant) -> None:
         kinds = {int: "integers", str: "strings", float: "floats"}
@@ -159,6 +175,7 @@ _READERS: dict[type, Callable[[_Reader, "ast.AST"], None]] = {
     ast.If: _Reader.branch,  # type: ignore[dict-item]
     ast.For: _Reader.loop,  # type: ignore[dict-item]
     ast.While: _Reader.loop,  # type: ignore[dict-item]
+    ast.Return: _Reader.return_,  # type: ignore[dict-item]
     ast.Try: _Reader.attempt,  # type: ignore[dict-item]
     ast.Tuple: _Reader.tuple_,  # type: ignore[dict-item]
     ast.List: _Reader.list_,  # type: ignore[dict-item]

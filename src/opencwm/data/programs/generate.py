@@ -29,8 +29,30 @@ KIND_WEIGHTS = {"idiom": 0.4, "typed": 0.25, "composed": 0.4}
 LENGTH_CLASSES = ((1, 10), (11, 30), (31, 100), (101, 240))
 LENGTH_WEIGHTS = (0.11, 0.39, 0.42, 0.08)
 """At full difficulty; how often a program's length is aimed at each class."""
-ACCIDENTS = 0.02
-"""Share of drawn programs that may end in an exception."""
+WISHES = {
+    "lambda ": 3.0,
+    "f'": 3.0,
+    "is None": 3.5,
+    "is not None": 1.0,
+    "class ": 1.5,
+    "set(": 1.5,
+    "yield": 1.5,
+    "try:": 1.0,
+    "break": 1.0,
+    "continue": 0.7,
+    "        for $": 2.0,
+    "return $f(": 1.0,
+    "nonlocal": 0.3,
+    "finally": 0.4,
+    "assert ": 0.4,
+    "else:\n        $res = ": 0.2,
+}
+"""Texts of templates that hold what is otherwise scarce, and how often each is asked for."""
+WISH_SHARE = 0.36
+"""Share of single idioms that are drawn among those with a wished text."""
+FAILURES = 0.035
+"""Share of programs that are to end in an exception that nobody catches."""
+CARELESS_TRIES = 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,18 +72,21 @@ def generate(seed: int, dial: Dial | None = None) -> Program:
     dial = dial or Dial()
     rng = random.Random(seed)
     target = _target(rng, dial)
-    may_fail = rng.random() < ACCIDENTS
-    fallback: tuple[float, str, str, str] | None = None
-    for _ in range(NUM_TRIES):
-        kind, source, call = _draw(rng, dial, target)
+    careless = CARELESS_TRIES if rng.random() < FAILURES * dial.level else 0
+    best: tuple[float, str, str, str] | None = None
+    for number in range(careless + NUM_TRIES):
+        kind, source, call = _draw(rng, dial, target, careless=number < careless)
         trial = attempt(source, call)
-        miss = _miss(trial, target, dial, may_fail)
+        if number < careless:
+            miss = 0.0 if trial.failed and trial.num_frames <= dial.target_frames[1] else None
+        else:
+            miss = _miss(trial, target, dial)
+        if miss is not None and (best is None or miss < best[0]):
+            best = (miss, kind, source, call)
         if miss == 0:
-            return Program(source=source, call=call, seed=seed, constructs=constructs_of(source), kind=kind)
-        if fallback is None or miss < fallback[0]:
-            fallback = (miss, kind, source, call)
-    assert fallback is not None
-    _, kind, source, call = fallback
+            break
+    assert best is not None, f"no program for seed {seed}"
+    _, kind, source, call = best
     return Program(source=source, call=call, seed=seed, constructs=constructs_of(source), kind=kind)
 
 
@@ -82,13 +107,11 @@ def _target(rng: random.Random, dial: Dial) -> tuple[int, int]:
     return rng.choices([each for each, _ in usable], [weight for _, weight in usable])[0]
 
 
-def _miss(trial: Trial, target: tuple[int, int], dial: Dial, may_fail: bool) -> float:
-    """0 for a program that is as wanted; else how far off it is."""
-    miss = 0.0
+def _miss(trial: Trial, target: tuple[int, int], dial: Dial) -> float | None:
+    """0 for a program that is as wanted, else how far off it is; None for one that cannot be used at all."""
     if trial.endless:
-        return 1e9
-    if trial.failed and not may_fail:
-        miss += 1000
+        return None
+    miss = 1000.0 if trial.failed else 0.0
     if trial.longest_value > dial.max_value_chars:
         miss += trial.longest_value
     low, high = target
@@ -97,7 +120,7 @@ def _miss(trial: Trial, target: tuple[int, int], dial: Dial, may_fail: bool) -> 
     return miss
 
 
-def _draw(rng: random.Random, dial: Dial, target: tuple[int, int]) -> tuple[str, str, str]:
+def _draw(rng: random.Random, dial: Dial, target: tuple[int, int], careless: bool) -> tuple[str, str, str]:
     """One program: its kind, source and call."""
     level = dial.level * (1 - 0.5 * rng.random() ** 2)
     limits = Limits.of(dial, level)
@@ -116,7 +139,7 @@ def _draw(rng: random.Random, dial: Dial, target: tuple[int, int]) -> tuple[str,
         units = unit
     else:
         units = [_single(rng, kind, dial, limits, scope, short)]
-    call = call_of(rng, units[-1], Values(rng, limits))
+    call = call_of(rng, units[-1], Values(rng, limits, careless))
     return kind, write(rng, units, Style.draw(rng, short)), call
 
 
@@ -127,6 +150,15 @@ def _single(rng: random.Random, kind: str, dial: Dial, limits: Limits, scope: Sc
 
 
 def _choose(rng: random.Random, dial: Dial, limits: Limits) -> Idiom:
+    if rng.random() < WISH_SHARE:
+        wish = rng.choices(list(WISHES), list(WISHES.values()))[0]
+        found = [
+            each
+            for each in ALL
+            if wish in each.text and each.level <= limits.level and dial.weights.get(each.family, 1.0) > 0
+        ]
+        if found:
+            return rng.choices(found, [each.weight for each in found])[0]
     families = [(name, weight * dial.weights.get(name, 1.0)) for name, weight in FAMILIES.items()]
     while True:
         family = rng.choices([name for name, _ in families], [weight for _, weight in families])[0]

@@ -42,6 +42,8 @@ def pred(rng: random.Random, x: str) -> str:
             f"{x} > 0",
             f"{small} <= {x} <= {large + 5}",
             f"{small} < {x} < {large + 8}",
+            f"0 < {x} < {large}",
+            f"{small} <= {x} < {large + small}",
             f"{x} > {small} and {x} % 2 == {rng.randint(0, 1)}",
             f"{x} < {small} or {x} > {large}",
             f"not {x} % {small}",

@@ -372,9 +372,9 @@ class _Writer:
                 i = self.bound(INT, "j" if nested else "i")
                 options += [(f"for {x.name} in {var.name}:", [x], var)] * 2
                 if not nested:
-                    part = rng.choice(("1:", "::-1", ":3", "::2"))
+                    cut = rng.choice(("1:", "::-1", ":3", "::2"))
                     options.append((f"for {i.name}, {x.name} in enumerate({var.name}):", [x, i], var))
-                    options.append((f"for {x.name} in {var.name}[{part}]:", [x], var))
+                    options.append((f"for {x.name} in {var.name}[{cut}]:", [x], var))
             elif var.type == STR and not var.is_char:
                 ch = self.bound(STR, "ch")
                 ch.is_char = True

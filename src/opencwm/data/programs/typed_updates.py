@@ -47,10 +47,9 @@ class Updates:
                 return [f"{name}[{key}] = {name}.get({key}, 0) + {value}"]
             return [f"{name}[{key}] = {self.small_int(block)}"]
         if acc.type == COUNTS:
-            key = make.pick(block, STR)
-            if key is None:
-                key = f"str({self.atom(block)})"
-            elif rng.random() < 0.2 and not any(var.is_char for var in block.vars):
+            text = make.pick(block, STR)
+            key = text or f"str({self.atom(block)})"
+            if text and rng.random() < 0.2 and not any(var.is_char for var in block.vars):
                 key = f"{key}[:1]"
             if draw < 0.5:
                 return [f"{name}[{key}] = {name}.get({key}, 0) + {rng.choice(('1', self.atom(block)))}"]

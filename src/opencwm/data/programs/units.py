@@ -10,6 +10,7 @@ from typing import Any
 from opencwm.data.programs.names import Names
 from opencwm.data.programs.template import Expander, Idiom
 from opencwm.data.programs.values import Values, literal
+from opencwm.data.programs.vary import Variation, default_for
 
 NEVER_PASSED = ("zero", "no_stop", "no_memo")
 """Kinds of parameters that only a function itself passes when it calls itself."""
@@ -56,13 +57,20 @@ def from_idiom(rng: random.Random, idiom: Idiom, scope: Scope, short: bool) -> U
     names = Names(rng, short, scope.taken)
     lines = Expander(rng, names, functions).lines(idiom.nodes)
     entry = functions["f"]
+    lines = Variation(rng, names, entry, idiom.params, idiom.returns).apply(lines, _params(lines, entry))
+    num_optional = idiom.num_optional
+    if len(idiom.params) > 1 and not num_optional and (default := default_for(rng, idiom.params[-1])):
+        at = next(number for number, line in enumerate(lines) if line.startswith(f"def {entry}("))
+        if "=" not in lines[at]:
+            lines[at] = f"{lines[at][:-2]}={default}):"
+            num_optional = 1
     return Unit(
         blocks=split_blocks(lines),
         entry=entry,
         kinds=idiom.params,
         returns=idiom.returns,
         params=_params(lines, entry),
-        num_optional=idiom.num_optional,
+        num_optional=num_optional,
         doc=idiom.doc,
         short=short,
     )

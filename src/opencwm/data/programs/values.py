@@ -113,9 +113,11 @@ def type_of(kind: str) -> str:
 class Values:
     """Draws values of every kind within the limits; later arguments may refer to earlier ones (`elem`, `key_of`)."""
 
-    def __init__(self, rng: random.Random, limits: Limits) -> None:
+    def __init__(self, rng: random.Random, limits: Limits, careless: bool = False) -> None:
         self.rng = rng
         self.limits = limits
+        self.careless = careless
+        """Whether some arguments may be such as the function did not expect: empty, zero, None."""
         self.given: list[Any] = []
 
     def draw(self, kind: str) -> Any:
@@ -127,8 +129,23 @@ class Values:
             return drawn
         maker: Callable[[Values], Any] = _MAKERS[kind]
         value = maker(self)
+        if self.careless and self.rng.random() < 0.5:
+            value = self.spoiled(value)
         self.given.append(value)
         return value
+
+    def spoiled(self, value: Any) -> Any:
+        """A value of the same type that may surprise."""
+        draw = self.rng.random()
+        if draw < 0.08:
+            return None
+        if isinstance(value, int):
+            return self.rng.choice((0, 0, -1))
+        if isinstance(value, list) and value and draw < 0.2:
+            return [*value[:-1], self.rng.choice((None, "x", ""))]
+        if isinstance(value, str) and draw < 0.4:
+            return self.rng.choice(("x", "?", "-1", "a b"))
+        return type(value)()
 
     def integer(self, low: int = 0) -> int:
         """Mostly 0-20, often to the dial's magnitude, rarely far beyond or negative."""

@@ -13,8 +13,8 @@ FAMILIES: Mapping[str, float] = {
     "text": 1.0,
     "lists": 1.2,
     "mappings": 1.1,
-    "recursion": 0.6,
-    "classes": 0.4,
+    "recursion": 0.9,
+    "classes": 0.5,
     "errors": 0.6,
     "short": 1.2,
 }
