@@ -74,7 +74,7 @@ def peek(
         from opencwm.cli.trace import outcome_of
 
         out().rule(f"{row.source}  {row.trace_id[:8]}", style="dim", align="left")
-        out().print(trace_table(row.trace))
+        out().print(trace_table(row.trace, width=out().width))
         out().print(outcome_of(row.trace), markup=False)
 
 

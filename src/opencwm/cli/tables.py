@@ -65,14 +65,15 @@ def _news(before: dict[str, str], after: dict[str, str]) -> Text:
     return Text("  ").join(parts)
 
 
-def trace_table(trace: Trace, *, show_all: bool = False) -> Table:
-    """One execution, line by line."""
-    table = Table(box=None, padding=(0, 1), header_style="dim", pad_edge=False)
-    table.add_column("line", justify="right", style="dim", no_wrap=True)
-    table.add_column("", no_wrap=True)
-    table.add_column("code", ratio=1, no_wrap=True, overflow="ellipsis")
-    table.add_column("what is new before it runs", ratio=1, no_wrap=True, overflow="ellipsis")
+def trace_table(trace: Trace, *, width: int, show_all: bool = False) -> Table:
+    """One execution, line by line, in `width` columns."""
     rows = rows_of(trace)
+    longest = max((2 * row.depth + len(row.source_line) for row in rows), default=0)
+    table = Table(box=None, padding=(0, 1), header_style="dim", pad_edge=False, expand=True)
+    table.add_column("line", justify="right", style="dim", no_wrap=True, width=len(f"{len(rows):04d}"))
+    table.add_column("", no_wrap=True, width=max(len(word) for word, _ in (*EVENTS.values(), *CAUSES.values())))
+    table.add_column("code", width=min(longest, width // 2), no_wrap=True, overflow="ellipsis")
+    table.add_column("what is new before it runs", ratio=1, no_wrap=True, overflow="ellipsis")
     for row in _shortened(rows, show_all):
         if row is None:
             left_out = len(rows) - MOST_ROWS
@@ -98,17 +99,17 @@ def _shortened(rows: Sequence[Row], show_all: bool) -> Iterator[Row | None]:
 
 def prediction_table(report: ProgramReport, *, with_real: bool, show_all: bool = False) -> Table:
     """A prediction, frame by frame with its confidence; beside it the real execution, marked where they differ."""
-    table = Table(box=None, padding=(0, 1), header_style="dim", pad_edge=False)
-    table.add_column("frame", justify="right", style="dim", no_wrap=True)
-    table.add_column("sure", justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
+    pairs = list(enumerate(report.pairs, 1))
+    table = Table(box=None, padding=(0, 1), header_style="dim", pad_edge=False, expand=True)
+    table.add_column("frame", justify="right", style="dim", no_wrap=True, width=5)
+    table.add_column("sure", justify="right", no_wrap=True, width=5)
+    table.add_column("", no_wrap=True, width=6)
     table.add_column("predicted", ratio=1, no_wrap=True, overflow="ellipsis")
     table.add_column("", ratio=1, no_wrap=True, overflow="ellipsis")
     if with_real:
-        table.add_column("", no_wrap=True)
+        table.add_column("", no_wrap=True, width=1)
         table.add_column("real", ratio=1, no_wrap=True, overflow="ellipsis")
         table.add_column("", ratio=1, no_wrap=True, overflow="ellipsis")
-    pairs = list(enumerate(report.pairs, 1))
     shown = pairs if show_all or len(pairs) <= MOST_ROWS else [*pairs[: MOST_ROWS - TAIL_ROWS], *pairs[-TAIL_ROWS:]]
     for number, pair in shown:
         cells: list[str | Text] = [str(number), _confidence(pair), *_side(pair, is_real=False)]

@@ -175,7 +175,7 @@ def _emit_trace(trace: "Trace") -> None:
 def _show(trace: "Trace", *, show_all: bool) -> None:
     from opencwm.cli.tables import trace_table
 
-    out().print(trace_table(trace, show_all=show_all))
+    out().print(trace_table(trace, width=out().width, show_all=show_all))
     out().print()
     out().print(outcome_of(trace), markup=False)
 
