@@ -134,6 +134,8 @@ class Detector:
 
     def hit(self, source: str) -> Hit | None:
         """The item that this program is contaminated with, or None."""
+        if not self.items:
+            return None
         for body in _bodies(source):
             if item := self._by_body.get(body):
                 return Hit(item=item.name, reason="body")

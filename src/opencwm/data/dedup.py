@@ -12,14 +12,17 @@ Left out: semantic equality (`x + 1` against `1 + x`) and near duplicates; `deco
 
 import ast
 import builtins
+import copy
 import hashlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 BUILTINS = frozenset(dir(builtins))
 KEY_BYTES = 16
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+NAMED = (*FUNCTIONS, ast.ClassDef, ast.ExceptHandler, ast.MatchAs, ast.MatchStar)
+BINDERS = (*NAMED, ast.Name, ast.arg, ast.alias)
 SKIPPED_FIELDS = frozenset({"ctx", "annotation", "returns", "type_comment", "kind", "type_ignores", "simple"})
 
 
@@ -30,10 +33,25 @@ def source_key(source: str) -> str:
 
 def program_key(source: str, call: str | None) -> str:
     """The key of a source together with the call that is made on it."""
+    return program_keys(source, [call])[1][0]
+
+
+def program_keys(source: str, calls: Sequence[str | None]) -> tuple[str, list[str]]:
+    """The source's key, and the program's for each of the calls on it; the source is looked at once."""
     tree = _parse(source)
-    if call is not None:
-        tree.body.extend(_parse(call).body)
-    return _hash(normal_form(tree))
+    names, parts = _Names(tree), list[str]()
+    _write(tree, names, parts)
+    form = "".join(parts)
+    return _hash(form), [_hash(form + ("" if call is None else _call_form(call, names))) for call in calls]
+
+
+def _call_form(call: str, names: "_Names") -> str:
+    """The call's normal form, its names numbered after those of the source."""
+    parts: list[str] = []
+    after = copy.copy(names)
+    after.numbers = dict(names.numbers)
+    _write(_parse(call), after, parts)
+    return "".join(parts)
 
 
 def function_keys(source: str) -> dict[str, str]:
@@ -73,15 +91,30 @@ class _Names:
         self.numbers: dict[str, int] = {}
         self.functions: set[str] = set()
         self.bound: set[str] = set()
-        for node in ast.walk(tree):
-            self.bound.update(_bound_names(node))
-            if isinstance(node, FUNCTIONS):
-                self.functions.add(node.name)
+        for node in _walk(tree):
+            if isinstance(node, BINDERS):
+                self.bound.update(_bound_names(node))
+                if isinstance(node, FUNCTIONS):
+                    self.functions.add(node.name)
 
     def of(self, name: str) -> str:
         if name in BUILTINS and name not in self.bound:
             return name
         return f"v{self.numbers.setdefault(name, len(self.numbers))}"
+
+
+def _walk(tree: ast.AST) -> Iterator[ast.AST]:
+    """`ast.walk` in another order, in half the time."""
+    stack = [tree]
+    while stack:
+        node = stack.pop()
+        yield node
+        for field in node._fields:
+            value = getattr(node, field, None)
+            if isinstance(value, list):
+                stack.extend([item for item in value if isinstance(item, ast.AST)])
+            elif isinstance(value, ast.AST):
+                stack.append(value)
 
 
 def _bound_names(node: ast.AST) -> Iterator[str]:
@@ -90,11 +123,9 @@ def _bound_names(node: ast.AST) -> Iterator[str]:
             yield node.id
     elif isinstance(node, ast.arg):
         yield node.arg
-    elif isinstance(node, (*FUNCTIONS, ast.ClassDef)):
-        yield node.name
     elif isinstance(node, ast.alias):
         yield node.asname or node.name.partition(".")[0]
-    elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name:
+    elif isinstance(node, NAMED) and node.name:
         yield node.name
 
 
@@ -150,10 +181,9 @@ def _is_binding(node: ast.AST, field: str) -> bool:
         return field == "asname"
     if isinstance(node, ast.arg):
         return field == "arg"
-    named = (*FUNCTIONS, ast.ClassDef, ast.ExceptHandler, ast.MatchAs, ast.MatchStar)
     if isinstance(node, ast.MatchMapping):
         return field == "rest"
-    return isinstance(node, named) and field == "name"
+    return isinstance(node, NAMED) and field == "name"
 
 
 def _without_docstring(node: ast.AST, body: list[ast.stmt]) -> list[ast.stmt]:

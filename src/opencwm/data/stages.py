@@ -1,6 +1,6 @@
 """The stages that turn a recipe into the rows of one shard; each yields `(item, state)`.
 
-    plan --candidates--> Candidate --clean--> --recorded--> (Candidate, Recorded) --kept--> Row
+    plan --candidates--> Candidate --clean--> Job --recorded--> (Job, Recorded) --kept--> Row
 
 The state is the number of plan positions that are done: `candidates(..., start=state)` goes on after them. What the
 later stages remember (names seen, inputs seen) belongs to one shard, and a shard is made in one go.
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from opencwm.data.decontaminate import Detector
-from opencwm.data.dedup import program_key, source_key
+from opencwm.data.dedup import program_keys
 from opencwm.data.functions import Harvested
 from opencwm.data.inputs import Novelty, mutated_calls
 from opencwm.data.programs import Dial, generate
@@ -29,14 +29,24 @@ TRIES_PER_CALL = 2
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
+    """A program of the plan, with all calls that may be made on it."""
+
+    position: int
     source: str
+    calls: tuple[tuple[str, str], ...]
+    """(call, origin); the origin is the `source` column: "generated", "harvested MODULE.NAME", "mutated ..."."""
+    max_calls: int
+    """Most traces kept."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """One call of a candidate: what is recorded."""
+
+    key: str
     call: str
     origin: str
-    """The `source` column: "generated", "harvested MODULE.NAME", "mutated MODULE.NAME"."""
-    group: int
-    """Position in the plan: the same program on several inputs; they follow one another."""
-    max_calls: int
-    """Most traces kept of the group."""
+    of: Candidate
 
 
 @dataclass(kw_only=True, slots=True)
@@ -65,12 +75,13 @@ class Guard:
     heldout: frozenset[str]
     """Source keys."""
     detector: Detector
+    """Of benchmark items."""
 
 
 def candidates(
     recipe: Recipe, shard: int, harvest: Sequence[Harvested], start: int = 0
 ) -> Iterator[tuple[Candidate, int]]:
-    """The shard's programs by its plan; mutated inputs of a program follow it and share its position."""
+    """The shard's programs, one for each position of its plan after `start`."""
     dealt = iter(harvest[shard :: recipe.num_shards])
     for position in range(recipe.programs_in(shard)):
         rng = random.Random(f"{recipe.seed}/{shard}/{position}")
@@ -78,56 +89,42 @@ def candidates(
         if position < start:
             continue
         if function is None:
-            group = _generated(recipe, shard, position, rng)
+            level = rng.uniform(recipe.easiest, recipe.hardest(shard))
+            program = generate(rng.getrandbits(48), Dial(level=level, target_frames=(1, recipe.max_frames)))
+            source, max_calls = program.source, recipe.calls_per_program
+            calls = _with_mutations([program.call], ("generated", "generated"), max_calls, rng)
         else:
-            group = _harvested(recipe, function, position, rng)
-        for candidate in group:
-            yield candidate, position + 1
+            name = f"{function.module}.{function.qualname}"
+            source, max_calls = function.source, recipe.calls_per_function
+            calls = _with_mutations(function.calls, (f"harvested {name}", f"mutated {name}"), max_calls, rng)
+        yield Candidate(position=position, source=source, calls=calls, max_calls=max_calls), position + 1
 
 
-def _generated(recipe: Recipe, shard: int, position: int, rng: random.Random) -> Iterator[Candidate]:
-    level = rng.uniform(recipe.easiest, recipe.hardest(shard))
-    dial = Dial(level=level, target_frames=(1, recipe.max_frames))
-    program = generate(rng.getrandbits(48), dial)
-    yield from _group([program.call], program.source, "generated", recipe.calls_per_program, position, rng)
+def _with_mutations(
+    calls: Sequence[str], origins: tuple[str, str], max_calls: int, rng: random.Random
+) -> tuple[tuple[str, str], ...]:
+    """(call, origin) of the given calls, then of mutations of them where more than one may be kept."""
+    mutated = mutated_calls(calls, rng, count=TRIES_PER_CALL * max_calls) if max_calls > 1 else ()
+    return (*((call, origins[0]) for call in calls), *((call, origins[1]) for call in mutated))
 
 
-def _harvested(recipe: Recipe, function: Harvested, position: int, rng: random.Random) -> Iterator[Candidate]:
-    name = f"{function.module}.{function.qualname}"
-    yield from _group(function.calls, function.source, name, recipe.calls_per_function, position, rng)
-
-
-def _group(
-    calls: Sequence[str], source: str, name: str, max_calls: int, position: int, rng: random.Random
-) -> Iterator[Candidate]:
-    """One program on its own inputs, then on mutations of them."""
-    kind = "generated" if name == "generated" else f"harvested {name}"
-    for call in calls:
-        yield Candidate(source=source, call=call, origin=kind, group=position, max_calls=max_calls)
-    if max_calls > 1:
-        for call in mutated_calls(calls, rng, count=TRIES_PER_CALL * max_calls):
-            yield Candidate(source=source, call=call, origin=f"mutated {name}", group=position, max_calls=max_calls)
-
-
-def clean(stage: Iterable[tuple[Candidate, int]], guard: Guard, tally: Tally) -> Iterator[tuple[Candidate, int]]:
+def clean(stage: Iterable[tuple[Candidate, int]], guard: Guard, tally: Tally) -> Iterator[tuple[Job, int]]:
     """Drop duplicates, held-out programs and what is contaminated with a benchmark item."""
     seen: set[str] = set()
-    group, refused = -1, False
     for candidate, state in stage:
-        if candidate.group != group:
-            group, refused = candidate.group, _is_refused(candidate.source, guard, tally)
-        if refused:
+        source_key, keys = program_keys(candidate.source, [call for call, _ in candidate.calls])
+        if _is_refused(candidate.source, source_key, guard, tally):
             continue
-        key = program_key(candidate.source, candidate.call)
-        if key in seen:
-            tally.dropped["duplicate"] += 1
-            continue
-        seen.add(key)
-        yield candidate, state
+        for key, (call, origin) in zip(keys, candidate.calls, strict=True):
+            if key in seen:
+                tally.dropped["duplicate"] += 1
+            else:
+                seen.add(key)
+                yield Job(key=key, call=call, origin=origin, of=candidate), state
 
 
-def _is_refused(source: str, guard: Guard, tally: Tally) -> bool:
-    if source_key(source) in guard.heldout:
+def _is_refused(source: str, source_key: str, guard: Guard, tally: Tally) -> bool:
+    if source_key in guard.heldout:
         tally.dropped["held out"] += 1
         return True
     hit = guard.detector.hit(source)
@@ -137,47 +134,41 @@ def _is_refused(source: str, guard: Guard, tally: Tally) -> bool:
     return hit is not None
 
 
-def recorded(
-    stage: Iterable[tuple[Candidate, int]], recipe: Recipe
-) -> Iterator[tuple[tuple[Candidate, Recorded], int]]:
-    """Run the candidates; batches are read ahead, so what is in flight is remembered here."""
-    waiting: deque[tuple[Candidate, int]] = deque()
+def recorded(stage: Iterable[tuple[Job, int]], recipe: Recipe) -> Iterator[tuple[tuple[Job, Recorded], int]]:
+    """Run the jobs; they are read a batch ahead, so those in flight are remembered here."""
+    waiting: deque[tuple[Job, int]] = deque()
 
     def programs() -> Iterator[tuple[str, str | None]]:
-        for candidate, state in stage:
-            waiting.append((candidate, state))
-            yield candidate.source, candidate.call
+        for job, state in stage:
+            waiting.append((job, state))
+            yield job.of.source, job.call
 
     for result in record_many(programs(), options=recipe.options, trusted=recipe.is_trusted):
-        candidate, state = waiting.popleft()
-        yield (candidate, result), state
+        job, state = waiting.popleft()
+        yield (job, result), state
 
 
-def kept(
-    stage: Iterable[tuple[tuple[Candidate, Recorded], int]], recipe: Recipe, tally: Tally
-) -> Iterator[tuple[Row, int]]:
+def kept(stage: Iterable[tuple[tuple[Job, Recorded], int]], recipe: Recipe, tally: Tally) -> Iterator[tuple[Row, int]]:
     """Drop what is of no use; of a program's inputs, keep those that show something new."""
-    group, novelty, num_kept = -1, Novelty(), 0
-    for (candidate, result), state in stage:
-        if candidate.group != group:
-            group, novelty, num_kept = candidate.group, Novelty(), 0
-        reason = _reason_to_drop(result, recipe)
-        trace = result.trace
+    position, novelty, num_kept = -1, Novelty(), 0
+    for (job, result), state in stage:
+        if job.of.position != position:
+            position, novelty, num_kept = job.of.position, Novelty(), 0
+        trace, tokens = result.trace, 0 if result.trace is None else estimate_tokens(result.trace)
+        reason = _reason_to_drop(result, tokens, recipe)
         if trace is None or reason is not None:
             tally.dropped[reason or "not recorded"] += 1
-            continue
-        if num_kept == candidate.max_calls or not novelty.adds(trace):
+        elif num_kept == job.of.max_calls or not novelty.adds(trace):
             tally.dropped["nothing new"] += 1
-            continue
-        num_kept += 1
-        tally.kept[candidate.origin.partition(" ")[0]] += 1
-        tally.frames += len(trace.frames)
-        tally.tokens += estimate_tokens(trace)
-        key = program_key(candidate.source, candidate.call)
-        yield Row(trace_id=key, source=candidate.origin, trace=trace), state
+        else:
+            num_kept += 1
+            tally.kept[job.origin.partition(" ")[0]] += 1
+            tally.frames += len(trace.frames)
+            tally.tokens += tokens
+            yield Row(trace_id=job.key, source=job.origin, trace=trace), state
 
 
-def _reason_to_drop(result: Recorded, recipe: Recipe) -> str | None:
+def _reason_to_drop(result: Recorded, tokens: int, recipe: Recipe) -> str | None:
     trace = result.trace
     if trace is None:
         return f"not recorded: {(result.cause or '').partition(':')[0]}"
@@ -185,7 +176,7 @@ def _reason_to_drop(result: Recorded, recipe: Recipe) -> str | None:
         return f"outcome {trace.outcome}"
     if len(trace.frames) > recipe.max_frames:
         return "too many frames"
-    if estimate_tokens(trace) > recipe.max_tokens:
+    if tokens > recipe.max_tokens:
         return "too many tokens"
     if str(trace.header.get("exception") or "").startswith("NameError"):
         return "NameError"
