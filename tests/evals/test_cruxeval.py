@@ -14,6 +14,7 @@ from opencwm.sandbox import NamespaceSandbox
 from opencwm.tokenizer import Tokenizer
 from opencwm.trace.compare import Outcome
 from opencwm.trace.recording.frame import Frame, Locals
+from opencwm.trace.recording.recorder import record_source
 from opencwm.trace.stream import Special, Stack
 from opencwm.trace.tokens import render_frame
 
@@ -60,7 +61,7 @@ def test_every_published_verdict_comes_out_again(items, isolated):
         for direction in ("input", "output")
     ]
     for run in runs:
-        assert rescore(run, items, SANDBOX, cpu_s=1) == list(run.scored), run.model
+        assert rescore(run, items, SANDBOX, cpu_s=0.3) == list(run.scored), run.model
 
 
 def test_answers_without_the_asked_form_are_malformed(isolated):
@@ -138,15 +139,29 @@ def test_a_direct_answer_is_one_line():
     assert cruxeval.language_answer("direct", "output", "  \n") is None
 
 
+TRACE_PROMPT = (
+    "<|begin_of_text|><|trace_context_start|>\ndef f(a):\n    return a + [1]\n\n"
+    "def main():  # << START_OF_TRACE\n    return f([3])\n<|frame_sep|>"
+    "<|call_sep|>{}<|action_sep|>def main():\n<|frame_sep|>"
+)
+
+
 def test_a_trace_prompt_ends_where_the_model_goes_on(tokenizer):
-    full, context_end = cruxeval.trace_prompt(ITEM, tokenizer, one_shot=False)
-    assert tokenizer.decode(full[context_end:]) == "<|call_sep|>{}<|action_sep|>def main():\n<|frame_sep|>"
-    assert tokenizer.decode(full[:context_end]) == (
-        "<|begin_of_text|><|trace_context_start|>\ndef f(a):\n    return a + [1]\n\n"
-        "def main():  # << START_OF_TRACE\n    return f([3])\n<|frame_sep|>"
-    )
-    one_shot, _ = cruxeval.trace_prompt(ITEM, tokenizer, one_shot=True)
-    assert one_shot == [*full, tokenizer.special["return_sep"]]
+    options = {"grammar": None, "max_tokens": 9}
+    for one_shot, end in ((False, ""), (True, "<|return_sep|>")):
+        ids = cruxeval.trace_request(ITEM, tokenizer, one_shot=one_shot, **options)
+        text = cruxeval.trace_request(ITEM, None, one_shot=one_shot, **options)
+        assert tokenizer.decode(list(ids.prompt)) == text.prompt == TRACE_PROMPT + end
+        names = {name for name, number in tokenizer.special.items() if number in ids.stop_ids}
+        assert names == {text[2:-2] for text in text.stop_texts}
+        assert names == {"end_of_text"} | ({"frame_sep"} if one_shot else set())
+
+
+def test_the_context_is_the_one_that_the_recorder_writes(items):
+    for item in items[:20]:
+        trace = record_source(item.code + "\n", call=f"f({item.input})")
+        assert trace.context == cruxeval.context_of(item)
+        assert trace.frames[0].source_line == cruxeval.ENTRY.source_line
 
 
 # ---- runs
@@ -186,6 +201,16 @@ def test_a_trace_model_is_judged_by_what_its_entry_returns(mode, one_shot, token
     assert result.metrics["pass_at_1"]["value"] == 0.5
     assert result.metrics["mean_tokens"] == sum(map(len, answers)) / 2
     assert all(request.grammar is None for request in model.requests)
+
+
+@pytest.mark.parametrize("value", ["[3, 1]", "[3]"])
+def test_a_trace_model_behind_a_server_is_asked_in_text(value):
+    call = "<|action_sep|>    return f([3])\n"
+    one_shot = f'{call}<|arg_sep|>"{value}"<|frame_sep|>'
+    full = f"<|line_sep|>{{}}{call}<|frame_sep|><|return_sep|>{one_shot}<|end_of_text|>"
+    for mode, answer in (("one_shot", one_shot), ("trace", full), ("trace", full.removesuffix("<|end_of_text|>"))):
+        result = evaluate(ScriptedModel([answer]), [ITEM], mode=mode, sandbox=SANDBOX)
+        assert result.outcomes == {Outcome.RIGHT if value == ITEM.output else Outcome.WRONG: 1}, mode
 
 
 def test_a_trace_that_breaks_off_or_never_returns_is_told_apart(tokenizer):
@@ -259,8 +284,8 @@ def test_a_run_goes_on_where_it_stopped(tmp_path):
 @pytest.mark.parametrize(
     ("mode", "options", "words"),
     [
-        ("trace", {}, "takes text only"),
-        ("one_shot", {"direction": "input"}, "takes text only"),
+        ("trace_grammar", {}, "needs a grammar"),
+        ("one_shot", {"direction": "input"}, "starts from its input"),
         ("somehow", {}, "no mode 'somehow'"),
     ],
 )

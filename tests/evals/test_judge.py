@@ -26,7 +26,7 @@ def isolated():
 
 def verdicts(*answers: str, expected: str = "[1, 1]", setup: str = SETUP) -> list[str]:
     claims = [Claim(setup=setup, expected=expected, answer=answer) for answer in answers]
-    return judge(claims, SANDBOX, cpu_s=1)
+    return judge(claims, SANDBOX, cpu_s=0.3)
 
 
 @pytest.mark.parametrize(

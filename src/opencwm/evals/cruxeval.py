@@ -3,9 +3,9 @@
     items --prompt of the mode--> model --answer--> score: assert OUTPUT == ANSWER (cruxeval_scoring.py)
 
 Modes of a trace model: `trace` (every frame; the entry's return value is the answer) and `one_shot` (`return_sep`
-forced right after the entry's `call`), each also with a grammar. Modes of a model that speaks language: `direct` (one
-more assertion after a few worked ones) and `reasoning` (a chat). The items are not part of the package: give the path
-of cruxeval.jsonl.
+forced right after the entry's `call`), each also with a grammar; behind a server they are asked as text. Modes of a
+model that speaks language: `direct` (one more assertion after a few worked ones) and `reasoning` (a chat). The items
+are not part of the package: give the path of cruxeval.jsonl.
 Deviation: the prompts are our own, so language scores compare with each other more than with published ones.
 """
 
@@ -26,8 +26,9 @@ from opencwm.sandbox import Sandbox
 from opencwm.tokenizer import Tokenizer
 from opencwm.trace.compare import Outcome, estimate
 from opencwm.trace.recording.frame import Frame, Locals
-from opencwm.trace.stream import START_MARKER, Special, Stack
-from opencwm.trace.tokens import parse, render_context, render_frame
+from opencwm.trace.stream import START_MARKER, Parsed, Special
+from opencwm.trace.text import parse_text, render_text
+from opencwm.trace.tokens import parse, render_frames
 from opencwm.trace.view import output_of, view
 
 Mode = Literal["trace", "trace_grammar", "one_shot", "one_shot_grammar", "direct", "reasoning"]
@@ -49,38 +50,40 @@ def context_of(item: Item) -> str:
     return f"\n{code}\n\ndef main():{START_MARKER}\n    return f({item.input})\n"
 
 
-def trace_prompt(item: Item, tokenizer: Tokenizer, *, one_shot: bool) -> tuple[list[int], int]:
-    """The prompt, and the index after its context: then follows the entry's `call`, and `return_sep` to step over."""
-    ids = render_context(context_of(item), tokenizer)
-    context_end = len(ids)
-    entry = Frame(event="call", depth=0, file="", line_no=0, source_line="def main():", locals=Locals({}))
-    ids += render_frame(entry, Stack(), tokenizer)
-    if one_shot:
-        ids.append(tokenizer.special[Special.RETURN_SEP.key])
-    return ids, context_end
+ENTRY = Frame(event="call", depth=0, file="", line_no=0, source_line="def main():", locals=Locals({}))
+"""The first frame of every trace, which is given."""
 
 
 def trace_request(
-    item: Item, tokenizer: Tokenizer, *, one_shot: bool, grammar: MakeGrammar | None, max_tokens: int
+    item: Item, tokenizer: Tokenizer | None, *, one_shot: bool, grammar: MakeGrammar | None, max_tokens: int
 ) -> Request:
-    prompt, context_end = trace_prompt(item, tokenizer, one_shot=one_shot)
+    """Context and entry, and `return_sep` to step over it; as text where a server has the tokenizer."""
+    begun = Parsed(context=context_of(item), frames=[ENTRY])
     stops = (Special.END_OF_TEXT, Special.FRAME_SEP) if one_shot else (Special.END_OF_TEXT,)
+    if tokenizer is None:
+        text = render_text(begun) + (Special.RETURN_SEP.value if one_shot else "")
+        return Request(prompt=text, max_tokens=max_tokens, stop_texts=tuple(special.value for special in stops))
+    rendered = render_frames(begun, tokenizer)
+    prompt = [*rendered.ids, *([tokenizer.special[Special.RETURN_SEP.key]] if one_shot else [])]
     return Request(
         prompt=tuple(prompt),
         max_tokens=max_tokens,
         stop_ids=frozenset(tokenizer.special[special.key] for special in stops),
-        grammar=None if grammar is None else grammar(context_of(item), prompt[context_end:]),
+        grammar=None if grammar is None else grammar(begun.context, prompt[rendered.context_end :]),
     )
 
 
-def trace_answer(request: Request, completion: Completion, tokenizer: Tokenizer) -> str | None:
+def trace_answer(request: Request, completion: Completion, tokenizer: Tokenizer | None) -> str | None:
     """What the entry point returns in the predicted trace; None where the trace does not get there.
 
     An exception that leaves it is an answer too, and no Python: what cannot be right is not malformed for it.
     """
-    assert isinstance(request.prompt, tuple)
-    ids = [token for token in (*request.prompt, *completion.tokens) if isinstance(token, int)]
-    left = output_of(list(view(parse(ids, tokenizer)).frames))
+    if tokenizer is None:
+        parsed = parse_text(f"{request.prompt}{completion.text}")
+    else:
+        ids = [token for token in (*request.prompt, *completion.tokens) if isinstance(token, int)]
+        parsed = parse(ids, tokenizer)
+    left = output_of(list(view(parsed).frames))
     if left is None:
         return None
     return left[1] if left[0] == "returned" else f"raises {left[1]}"
@@ -201,16 +204,12 @@ def check(model: Model, mode: Mode, direction: Direction, grammar: MakeGrammar |
         raise ConfigError(f"there is no mode {mode!r} of cruxeval", fix=f"choose one of {', '.join(MODES)}")
     if mode in ("direct", "reasoning"):
         return
-    if model.tokenizer is None:
-        raise ConfigError(
-            f"mode {mode} needs trace tokens, and {model.name} takes text only", fix="use direct or reasoning"
-        )
     if direction == "input":
         raise ConfigError(
             "a trace starts from its input, so trace modes cannot look for one", fix="use direct or reasoning"
         )
     if mode.endswith("_grammar") and grammar is None:
-        raise ConfigError(f"mode {mode} needs a grammar")
+        raise ConfigError(f"mode {mode} needs a grammar, which {model.name} cannot take", fix="use the mode without")
 
 
 def ask(
@@ -226,7 +225,6 @@ def ask(
     if mode in ("direct", "reasoning"):
         requests = [language_request(item, mode, direction, limit) for item in items]
     else:
-        assert model.tokenizer is not None
         one_shot, make = mode.startswith("one_shot"), grammar if mode.endswith("_grammar") else None
         requests = [
             trace_request(item, model.tokenizer, one_shot=one_shot, grammar=make, max_tokens=limit) for item in items
@@ -253,7 +251,6 @@ def answer_of(model: Model, mode: Mode, direction: Direction, request: Request, 
         return None
     if mode in ("direct", "reasoning"):
         return language_answer(mode, direction, completion.text)
-    assert model.tokenizer is not None
     return trace_answer(request, completion, model.tokenizer)
 
 

@@ -66,7 +66,7 @@ def score(
     direction: Direction,
     sandbox: Sandbox,
     *,
-    cpu_s: int = CPU_S,
+    cpu_s: float = CPU_S,
 ) -> list[list[Verdict]]:
     """A verdict for each answer of each item. Raises what the sandbox raises; a bad answer never raises."""
     asked = [
@@ -125,7 +125,7 @@ def load_published(path: Path) -> list[Published]:
     return runs
 
 
-def rescore(run: Published, items: Sequence[Item], sandbox: Sandbox, *, cpu_s: int = CPU_S) -> list[str]:
+def rescore(run: Published, items: Sequence[Item], sandbox: Sandbox, *, cpu_s: float = CPU_S) -> list[str]:
     """Our own verdicts in the form of `run.scored`."""
     answers = [list(texts) for texts in run.answers]
     if run.model in DROPPED_UNASKED:

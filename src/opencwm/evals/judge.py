@@ -24,7 +24,7 @@ from opencwm.sandbox import Limits, Sandbox
 CHILD = Path(__file__).with_name("judge_child.py")
 BATCH = 200
 """Answers for one sandboxed child."""
-CPU_S = 3
+CPU_S = 3.0
 """Computing time of one answer; that of the published scorer."""
 WALL_S = 12.0
 """Time of one answer by the clock: stops what sleeps, and is generous for a loaded machine."""
@@ -43,7 +43,7 @@ class Claim:
     answer: str
 
 
-def judge(claims: Sequence[Claim], sandbox: Sandbox, *, cpu_s: int = CPU_S) -> list[Verdict]:
+def judge(claims: Sequence[Claim], sandbox: Sandbox, *, cpu_s: float = CPU_S) -> list[Verdict]:
     """A verdict per claim: `malformed` is no Python, `wrong` is false, raises, dies or takes more than `cpu_s`.
 
     Raises ConfigError where the sandbox refuses untrusted code, SandboxError where it fails.
@@ -107,7 +107,7 @@ def verdict_of(claim: Claim, answer: dict[str, Any]) -> Verdict:
     return "right" if literal is None or ast.literal_eval(claim.expected) == literal[0] else "wrong"
 
 
-def run(jobs: Sequence[dict[str, str]], sandbox: Sandbox, cpu_s: int) -> list[dict[str, Any]]:
+def run(jobs: Sequence[dict[str, str]], sandbox: Sandbox, cpu_s: float) -> list[dict[str, Any]]:
     """One answer per job. A job that takes the whole child down with it has died; the others are asked again."""
     answers: list[dict[str, Any]] = []
     size = BATCH
@@ -121,7 +121,7 @@ def run(jobs: Sequence[dict[str, str]], sandbox: Sandbox, cpu_s: int) -> list[di
     return answers
 
 
-def run_child(jobs: Sequence[dict[str, str]], sandbox: Sandbox, cpu_s: int) -> list[dict[str, Any]]:
+def run_child(jobs: Sequence[dict[str, str]], sandbox: Sandbox, cpu_s: float) -> list[dict[str, Any]]:
     """The answers of one child, in order; fewer than jobs where it did not live to the end."""
     request = json.dumps({"jobs": list(jobs), "cpu_s": cpu_s, "wall_s": WALL_S})
     result = sandbox.run(

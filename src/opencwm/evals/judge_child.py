@@ -35,7 +35,7 @@ def main() -> None:
         os.write(out, (json.dumps(answer) + "\n").encode())
 
 
-def run(job: Job, out: int, cpu_s: int, wall_s: float) -> Answer:
+def run(job: Job, out: int, cpu_s: float, wall_s: float) -> Answer:
     """One job to its end, whatever that is."""
     read_end, write_end = os.pipe()
     pid = os.fork()
@@ -44,7 +44,9 @@ def run(job: Job, out: int, cpu_s: int, wall_s: float) -> Answer:
             os.close(out)
             os.close(read_end)
             os.setpgid(0, 0)
-            resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s))
+            signal.setitimer(signal.ITIMER_PROF, cpu_s)  # its signal ends the process
+            whole_s = int(cpu_s) + 1
+            resource.setrlimit(resource.RLIMIT_CPU, (whole_s, whole_s))  # for a job that stops the timer
             answer = evaluate(job)
             os.write(write_end, (json.dumps(answer) + "\n").encode())
         finally:
@@ -56,7 +58,7 @@ def run(job: Job, out: int, cpu_s: int, wall_s: float) -> Answer:
         with suppress(OSError):
             os.kill(target, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
-    if is_late or (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU):
+    if is_late or (os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGPROF, signal.SIGXCPU)):
         return {"ended": "timeout"}
     return parse(said)
 
