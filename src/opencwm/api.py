@@ -9,7 +9,7 @@
     '4'
 
 Each is a thin front of one module, which has the finer choices: `guarded`, `trace.text` and `trace.tokens`,
-`trace.compare`, `predict`. Programs are source texts, or paths of files. Nothing here prints; what goes wrong is an
+`trace.compare`, `prediction`. Programs are source texts, or paths of files. Nothing here prints; what goes wrong is an
 `opencwm.errors.OpenCWMError` with one sentence and, where there is one, what to do (`.fix`).
 """
 
@@ -28,7 +28,7 @@ from opencwm.trace.recording.options import Options
 from opencwm.trace.stream import Parsed
 
 if TYPE_CHECKING:
-    from opencwm.predict import Mode, Prediction
+    from opencwm.prediction import Mode, Prediction
     from opencwm.protocols import Model
     from opencwm.tokenizer import Tokenizer
 
@@ -94,7 +94,7 @@ def predict(
     `.verified`. With a grammar only well-formed frames are written.
     """
     from opencwm.infer.resolve import open_model
-    from opencwm.predict import predict as predict_call
+    from opencwm.prediction import predict as predict_call
 
     subject = _program(program)
 

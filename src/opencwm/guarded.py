@@ -18,7 +18,7 @@ from pathlib import Path
 
 from opencwm.data.record import CHILD, JOB, OUT, finished_lines
 from opencwm.errors import ConfigError, SandboxError
-from opencwm.predict import check as check_call
+from opencwm.prediction import check as check_call
 from opencwm.sandbox import NamespaceSandbox
 from opencwm.sandbox.base import MIB, Enforced, ExecResult, Limits, Sandbox
 from opencwm.trace.recording.frame import Trace

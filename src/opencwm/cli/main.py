@@ -73,12 +73,13 @@ def run(argv: Sequence[str]) -> int:
     except Exception as error:
         if not hasattr(error, "format_message"):  # how typer's own usage errors are told apart, whatever their class
             raise
-        return _report(_usage(error), _help_line(error), 2, is_json="--json" in own)
+        sentence = _usage(error)
+        return _report(sentence, _help_line(error), 2, is_json="--json" in own) if sentence else 2  # help was shown
 
 
 def _usage(error: Any) -> str:
     text = str(error.format_message()).strip().rstrip(".")
-    return text[:1].lower() + text[1:] if text else "nothing was asked for"
+    return text[:1].lower() + text[1:]
 
 
 def _help_line(error: Any) -> str:

@@ -9,7 +9,7 @@ import typer
 from opencwm.cli.terminal import emit, out, say
 
 if TYPE_CHECKING:
-    from opencwm.predict import Prediction
+    from opencwm.prediction import Prediction
     from opencwm.trace.recording.frame import Trace
 
 
@@ -36,8 +36,8 @@ def predict(
     from opencwm.guarded import Program
     from opencwm.guarded import record as record_program
     from opencwm.infer.resolve import open_model
-    from opencwm.predict import predict as predict_call
-    from opencwm.predict import prompt_of
+    from opencwm.prediction import predict as predict_call
+    from opencwm.prediction import prompt_of
 
     program = Program(source=sys.stdin.read()) if file == "-" else Program.of_file(Path(file))
     prompt_of(program.source, call)  # a mistake in either is said before the model is loaded

@@ -5,7 +5,7 @@ import pytest
 
 from opencwm.errors import ConfigError, ProviderError
 from opencwm.fakes import ScriptedModel
-from opencwm.predict import predict, predict_many, prompt_of
+from opencwm.prediction import predict, predict_many, prompt_of
 from opencwm.protocols import Completion
 from opencwm.tokenizer import Tokenizer
 from opencwm.trace.recording.frame import Frame, Locals, Trace
