@@ -12,18 +12,20 @@ What it costs to watch from Python: the callbacks use a few levels of the progra
 from __future__ import annotations
 
 import gc
+import json
 import opcode
 import sys
 import threading
 import time
 from json.encoder import encode_basestring
 from types import FrameType
-from typing import Any, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from .folding import Folding
+from .frame import Frame
 from .options import Options
 from .scope import CodeInfo, Scope, shown_globals
-from .values import IS_CUT, KEY, REF, TEXT, Writer
+from .values import Seen, Writer
 
 _OP = opcode.opmap
 _RETURN_OPS = frozenset(_OP[name] for name in ("RETURN_VALUE", "RETURN_CONST") if name in _OP)
@@ -68,8 +70,7 @@ class Tape:
     """The frames of one thread, each as the JSON object that a trace file holds."""
 
     def __init__(self, budget: Budget) -> None:
-        self.frames = []  # type: List[str]
-        self.num_bytes = 0
+        self.frames: List[str] = []
         self.num_cut = 0
         """Texts that were cut."""
         self._budget = budget
@@ -89,8 +90,14 @@ class Tape:
         if not self._budget.admits(num_bytes):
             return False
         self.frames.append(text)
-        self.num_bytes += num_bytes
         return True
+
+    @property
+    def num_bytes(self) -> int:
+        return sum(len(text) if text.isascii() else len(text.encode("utf-8")) for text in self.frames)
+
+    def to_frames(self) -> List[Frame]:
+        return [Frame.from_dict(json.loads(text)) for text in self.frames]
 
 
 def _escaped(character: str) -> str:
@@ -98,7 +105,7 @@ def _escaped(character: str) -> str:
     return "".join("\\u{:02x}{:02x}".format(units[i], units[i + 1]) for i in range(0, len(units), 2))
 
 
-_JSON_NAMES = {}  # type: Dict[str, str]
+_JSON_NAMES: Dict[str, str] = {}
 
 
 def _json_name(name: str) -> str:
@@ -119,8 +126,8 @@ class Activation:
         self.depth = depth
         self.is_full_next = False
         self.folding = None if info.folds is None else Folding(info.folds)
-        self._shown = {}  # type: Dict[str, Seen]
-        self._order = []  # type: List[str]
+        self._shown: Dict[str, Seen] = {}
+        self._order: List[str] = []
 
     # -- locals
 
@@ -133,26 +140,23 @@ class Activation:
             bound = [(name, namespace[name]) for name in self.info.names if name in namespace]
         else:
             bound = shown_globals(namespace)
-        parts = []
+        parts: List[str] = []
         has_new = False
         for name, value in bound:
             last = shown.get(name)
             if last is None:
                 has_new = True
-            elif value is last[REF]:
-                if is_full:
-                    parts.append(_json_name(name) + encode_basestring(last[TEXT]))
-                    tape.num_cut += last[IS_CUT]
-                continue
-            seen = look(value, last)
-            if seen is not last:
-                shown[name] = seen
-                if last is None or is_full or seen[KEY] != last[KEY]:
-                    parts.append(_json_name(name) + encode_basestring(seen[TEXT]))
-                    tape.num_cut += seen[IS_CUT]
-            elif is_full:
-                parts.append(_json_name(name) + encode_basestring(last[TEXT]))
-                tape.num_cut += last[IS_CUT]
+                seen, is_shown = look(value, None), True
+            elif value is last[0]:
+                seen, is_shown = last, is_full
+            else:
+                seen = look(value, last)
+                is_shown = is_full or (seen is not last and seen[1] != last[1])
+            shown[name] = seen
+            if is_shown:
+                _, _, text, is_cut = seen
+                parts.append(_json_name(name) + encode_basestring(text))
+                tape.num_cut += is_cut
         if has_new or len(bound) != len(shown) or not self.info.is_function:
             return self._with_order(parts, [name for name, _ in bound], is_full)
         return ',"locals":{{"set":{{{}}},"removed":[]}}'.format(",".join(parts))
@@ -212,9 +216,8 @@ class Activation:
 
     def _on_exception(self, py_frame: FrameType, arg: Any) -> None:
         folding = self.folding
-        if folding is not None and folding.is_inside(py_frame.f_lasti):
-            if _is_loop_end(self.info, py_frame.f_lasti, arg[0]):
-                return
+        if folding is not None and folding.is_inside(py_frame.f_lasti) and self._is_loop_end(py_frame, arg[0]):
+            return
         line_no = self._line_at(py_frame)
         if folding is not None:
             folding.show(line_no)
@@ -229,6 +232,12 @@ class Activation:
         thread = self.thread
         thread.pop(self)
         thread.write("return", cause, self.depth, place, thread.value_json(None if cause == "unwind" else arg))
+
+    def _is_loop_end(self, py_frame: FrameType, kind: Any) -> bool:
+        """The end of an iterator inside a comprehension is no exception that leaves it."""
+        if kind is StopIteration:
+            return self.info.co_code[py_frame.f_lasti] == _FOR_ITER
+        return kind is StopAsyncIteration
 
     def _line_at(self, py_frame: FrameType) -> int:
         line_no = py_frame.f_lineno or self.info.call_line
@@ -273,13 +282,6 @@ def _return_cause(info: CodeInfo, offset: int) -> Optional[str]:
     return "yield"
 
 
-def _is_loop_end(info: CodeInfo, offset: int, kind: Any) -> bool:
-    """The end of an iterator inside a comprehension is no exception that leaves it."""
-    if kind is StopAsyncIteration:
-        return True
-    return info.co_code[offset] == _FOR_ITER and kind is StopIteration
-
-
 class ThreadEngine:
     """The activations and the tape of one thread."""
 
@@ -287,7 +289,7 @@ class ThreadEngine:
         self.engine = engine
         self.tape = Tape(engine.budget)
         self.writer = engine.writer
-        self.stack = []  # type: List[Activation]
+        self.stack: List[Activation] = []
         self.is_live = True
 
     def on_event(self, py_frame: FrameType, event: str, arg: Any) -> Any:
@@ -298,6 +300,8 @@ class ThreadEngine:
             info = self.engine.scope.info_of(py_frame.f_code)
             if info is None:
                 return None
+            if self.engine.entry is None:
+                self.engine.entry = info
             activation = Activation(self, info, len(self.stack))
             self.stack.append(activation)
             activation.on_call(py_frame)
@@ -339,10 +343,12 @@ class SettraceEngine:
         self.writer = Writer(options)
         self._main = ThreadEngine(self)
         self.threads = [self._main]
-        self.failure = None  # type: Optional[str]
-        self.on_stop = None  # type: Optional[Callable[[], None]]
+        self.entry: Optional[CodeInfo] = None
+        """What was called first."""
+        self.failure: Optional[str] = None
+        self.on_stop: Optional[Callable[[], None]] = None
         """Called once when the budget is spent, before the program is stopped."""
-        self._before = (None, None)  # type: Tuple[Any, Any]
+        self._before: Tuple[Any, Any] = (None, None)
 
     def start(self) -> None:
         self._before = (sys.gettrace(), getattr(threading, "_trace_hook", None))
@@ -368,7 +374,7 @@ class SettraceEngine:
         return thread.on_event(py_frame, event, arg)
 
     def over_budget(self) -> None:
-        self._end()
+        self.end()
         if self.on_stop is not None:
             self.on_stop()
         if self.options.on_budget == "stop_program":
@@ -379,9 +385,10 @@ class SettraceEngine:
         """The recorder itself failed."""
         if self.failure is None:
             self.failure = "{}: {}".format(type(exc).__name__, exc)
-        self._end()
+        self.end()
         sys.settrace(None)
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Nothing more is recorded."""
         for thread in self.threads:
             thread.is_live = False

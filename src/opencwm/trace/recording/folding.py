@@ -12,7 +12,7 @@ from __future__ import annotations
 import dis
 import sys
 from types import CodeType
-from typing import Optional
+from typing import Dict, List, Optional, Tuple
 
 from .source import Scope, is_within, positions
 
@@ -26,11 +26,11 @@ class Folds:
     __slots__ = ("first_line", "inside", "starts")
 
     def __init__(self) -> None:
-        self.inside = {}  # type: Dict[int, int]
+        self.inside: Dict[int, int] = {}
         """Offset of an instruction -> index of the comprehension it belongs to."""
-        self.starts = set()  # type: set[int]
+        self.starts: set[int] = set()
         """Offsets of the instructions that a comprehension begins with."""
-        self.first_line = []  # type: List[int]
+        self.first_line: List[int] = []
         """By index."""
 
 
@@ -48,7 +48,7 @@ def _folds_by_position(code: CodeType, scope: Scope) -> Optional[Folds]:
     folds.first_line = [span[0] for span in scope.comprehensions]
     spans = list(positions(code))
     instructions = code.co_code
-    begins = {}  # type: Dict[int, Tuple[object, int]]
+    begins: Dict[int, Tuple[object, int]] = {}
     last_index = None
     for i, span in enumerate(spans):
         index = None
@@ -71,8 +71,8 @@ def _folds_by_position(code: CodeType, scope: Scope) -> Optional[Folds]:
 def _folds_by_bytecode(code: CodeType) -> Optional[Folds]:
     """Before 3.11: from `LOAD_CONST <code>` to the call that runs it."""
     folds = Folds()
-    open_codes = []  # type: List[Tuple[bool, int]]
-    outermost = None  # type: Optional[int]
+    open_codes: List[Tuple[bool, int]] = []
+    outermost: Optional[int] = None
     line = code.co_firstlineno
     instructions = list(dis.get_instructions(code))
     for i, instruction in enumerate(instructions):
@@ -103,7 +103,7 @@ class Folding:
 
     def __init__(self, folds: Folds) -> None:
         self._folds = folds
-        self._inside = None  # type: Optional[int]
+        self._inside: Optional[int] = None
         self._last_offset = -1
         self._has_jumped = False
         self._shown_line = 0

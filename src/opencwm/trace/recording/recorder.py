@@ -9,85 +9,103 @@ for all others. What the program does (raise, exit, run over its budget) is the 
 
 from __future__ import annotations
 
-import ast
-import json
 import os
 import platform
 import sys
+import threading
 from types import CodeType, ModuleType
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence
 
 from .engine import BudgetStop, SettraceEngine, Tape
-from .frame import FORMAT, Frame, Trace
+from .frame import FORMAT, Trace, dump
 from .options import Options
-from .scope import Scope
-from .stage import Stage
+from .scope import START_MARKER, Scope
+from .stage import WRAPPER, Program, Stage, framed
 from .values import Writer
 
-__all__ = ["Options", "Recorder", "record_source"]
+__all__ = ["WRAPPER", "BudgetStop", "Options", "Program", "Recorder", "record_program", "record_source"]
 
-WRAPPER = "\ndef main():  # << START_OF_TRACE\n    return {}\n"
 TESTED = ((3, 8), (3, 13))
 """First and last version of the interpreter that the tests run on."""
 
 
 class Recorder:
-    """Records what happens inside the `with` block: by default the file whose function is called first in it."""
+    """Records what happens inside the `with` block: by default the file whose function is called first in it.
+
+    Inside somebody else's process a spent budget ends the recording and leaves the program alone; to stop the program
+    instead, give options that say so.
+    """
 
     def __init__(
         self,
         options: Optional[Options] = None,
         scope: Optional[Sequence[str]] = None,
         *,
-        sources: Optional[Dict[str, str]] = None,
-        context: str = "",
-        entry: str = "",
+        program: Optional[Program] = None,
     ) -> None:
         self.options = options or Options(on_budget="stop_recording")
+        sources = None if program is None else {program.filename: program.text}
         fold = self.options.comprehensions == "fold"
         self.engine = SettraceEngine(self.options, Scope(scope, sources, fold))
-        self.traces = []  # type: List[Trace]
-        """One per thread, the entry's first; there when the block is left."""
-        self._context = context
-        self._entry = entry
+        self.exception: Optional[BaseException] = None
+        """What the program ended with, if not by returning."""
+        self.headers: List[Dict[str, Any]] = []
+        """One per trace, the entry's thread first; there when the block is left."""
+        self._program = program
+        self._tapes: List[Tape] = []
+        self._is_displaced = False
 
     def __enter__(self) -> Recorder:
         self.engine.start()
         return self
 
     def __exit__(self, kind: Any, exc: Any, traceback: Any) -> bool:
-        is_ours = self.engine.stop()
-        self.traces = self.finish(exc, is_ours)
+        self._is_displaced = not self.engine.stop()
+        self.close(exc)
         return kind is not None and issubclass(kind, BudgetStop)
+
+    def close(self, exc: Optional[BaseException] = None, *, is_exit: bool = False) -> None:
+        """Make the headers, of a program that ended with `exc`. The first ending counts."""
+        if self.headers:
+            return
+        self.exception = exc
+        outcome = self._outcome(exc, is_exit)
+        text: Optional[str] = None
+        if outcome in ("raised", "exit") and exc is not None:
+            text = Writer(self.options).text(exc)[0]
+        elif outcome == "displaced":
+            text = self.engine.failure
+        for i, thread in enumerate(list(self.engine.threads)):
+            if i == 0 or thread.tape.frames:
+                self._tapes.append(thread.tape)
+                self.headers.append(self._header(thread.tape, i, outcome, text))
+
+    @property
+    def traces(self) -> List[Trace]:
+        """One per thread, the entry's first."""
+        return [Trace(header, tape.to_frames()) for header, tape in zip(self.headers, self._tapes)]  # noqa: B905
 
     @property
     def trace(self) -> Trace:
         """The entry's thread."""
-        return self.traces[0]
+        return Trace(self.headers[0], self._tapes[0].to_frames())
 
-    def finish(self, exc: Optional[BaseException], is_ours: bool = True, is_exit: bool = False) -> List[Trace]:
-        """The traces so far, of a program that ended with `exc`."""
-        outcome, text = self._outcome(exc, is_ours, is_exit)
-        return [
-            Trace(
-                self._header(thread.tape, i, outcome, text),
-                [Frame.from_dict(json.loads(f)) for f in thread.tape.frames],
-            )
-            for i, thread in enumerate(self.engine.threads)
-            if i == 0 or thread.tape.frames
-        ]
+    def lines(self) -> List[str]:
+        """The traces as lines of a trace file, without their newlines."""
+        pairs = zip(self.headers, self._tapes)  # noqa: B905
+        return ['{{"header":{},"frames":[{}]}}'.format(dump(header), ",".join(tape.frames)) for header, tape in pairs]
 
-    def _outcome(self, exc: Optional[BaseException], is_ours: bool, is_exit: bool) -> Tuple[str, Optional[str]]:
+    def _outcome(self, exc: Optional[BaseException], is_exit: bool) -> str:
         if self.engine.budget.is_spent:
-            return "budget", None
-        text = None if exc is None else Writer(self.options).text(exc)[0]
+            return "budget"
         if is_exit or isinstance(exc, SystemExit):
-            return "exit", text
-        if not is_ours or self.engine.failure is not None:
-            return "displaced", self.engine.failure
-        return ("returned" if exc is None else "raised"), text
+            return "exit"
+        if self._is_displaced or self.engine.failure is not None:
+            return "displaced"
+        return "returned" if exc is None else "raised"
 
     def _header(self, tape: Tape, thread: int, outcome: str, exception: Optional[str]) -> Dict[str, Any]:
+        context, entry = self._context()
         return {
             "format": FORMAT,
             "python": platform.python_version(),
@@ -96,9 +114,9 @@ class Recorder:
             "mechanism": self.engine.mechanism,
             "tested": TESTED[0] <= sys.version_info[:2] <= TESTED[1],
             "options": self.options.to_dict(),
-            "hash_seed": _hash_seed(),
-            "context": self._context,
-            "entry": self._entry,
+            "hash_seed": hash_seed(),
+            "context": context,
+            "entry": entry,
             "thread": thread,
             "outcome": outcome,
             "exception": exception,
@@ -107,19 +125,25 @@ class Recorder:
             "truncated": {"values": tape.num_cut, "frames": outcome == "budget"},
         }
 
+    def _context(self) -> "tuple[str, str]":
+        """What a model reads first, and the entry point: of the program, or of the function that was called first."""
+        if self._program is not None:
+            return self._program.context, self._program.entry
+        info = self.engine.entry
+        if info is None:
+            return "\n", ""
+        lines = list(info.source.lines)
+        if info.is_function and info.call_line <= len(lines):
+            lines[info.call_line - 1] += START_MARKER
+        return framed("\n".join(lines)), info.code.co_name
 
-def _hash_seed() -> Optional[int]:
+
+def hash_seed() -> Optional[int]:
     """None where strings are hashed differently in each process."""
     if not sys.flags.hash_randomization:
         return 0
-    seed = os.environ.get("PYTHONHASHSEED", "")
+    seed = "" if sys.flags.ignore_environment else os.environ.get("PYTHONHASHSEED", "")
     return int(seed) if seed.isdigit() else None
-
-
-def framed(source: str, call: Optional[str]) -> str:
-    """The context of a trace: the program as it is compiled, after exactly one newline."""
-    text = source if call is None else source + WRAPPER.format(call)
-    return "\n" + text.lstrip("\n") + ("" if text.endswith("\n") else "\n")
 
 
 def record_source(
@@ -131,38 +155,41 @@ def record_source(
     argv: Sequence[str] = (),
     scope: Optional[Sequence[str]] = None,
 ) -> Trace:
-    """Run a program and record `call` (an expression), or the module itself where there is none.
+    """Run a program in this process and record `call` (an expression), or the module itself where there is none.
 
     A source or call that does not compile raises SyntaxError (ValueError for null bytes).
     """
-    text = source
-    if call is not None:
-        ast.parse(call.strip(), mode="eval")
-        text = source + WRAPPER.format(call)
-    code = compile(text, filename, "exec", dont_inherit=True)
-    recorder = Recorder(
-        options or Options(),
-        scope,
-        sources={filename: text},
-        context=framed(source, call),
-        entry="<module>" if call is None else "main",
-    )
-    with Stage(text, filename, argv, is_main=call is None) as module:
-        run(recorder, code, module, is_called=call is not None)
+    program = Program(source, call=call, filename=filename, argv=argv)
+    recorder = Recorder(options or Options(), scope, program=program)
+    record_program(program, recorder)
     return recorder.trace
 
 
-def run(recorder: Recorder, code: CodeType, module: ModuleType, *, is_called: bool) -> None:
-    """Run a module's code, and record it or, where `is_called`, only its `main()`. Raises nothing of the program's."""
-    try:
-        if is_called:
+def record_program(program: Program, recorder: Recorder) -> None:
+    """Run a program under a recorder, to whatever end; only what keeps it from being compiled is raised."""
+    code = program.compile()
+    with Stage(program) as module:
+        try:
+            _run(code, module, recorder, is_called=program.call is not None)
+        except BaseException as exc:  # the program's, whatever it is: its outcome
+            recorder.close(exc)
+
+
+def _run(code: CodeType, module: ModuleType, recorder: Recorder, *, is_called: bool) -> None:
+    if is_called:
+        exec(code, module.__dict__)
+        entry = module.__dict__["main"]
+        with recorder:
+            entry()
+    else:
+        before = set(threading.enumerate())
+        with recorder:
             exec(code, module.__dict__)
-            main = module.__dict__["main"]
-            with recorder:
-                main()
-        else:
-            with recorder:
-                exec(code, module.__dict__)
-    except BaseException as exc:  # the program's, whatever it is: its outcome
-        if not recorder.traces:  # it never came to the call
-            recorder.traces = recorder.finish(exc)
+            _join(before)
+
+
+def _join(before: "set[threading.Thread]") -> None:
+    """A script ends when its threads do."""
+    for thread in threading.enumerate():
+        if thread not in before and not thread.daemon and thread is not threading.current_thread():
+            thread.join()

@@ -14,7 +14,7 @@ from json.encoder import encode_basestring
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from .folding import FOLDED_NAMES, folds_of
+from .folding import FOLDED_NAMES, Folds, folds_of
 from .source import SourceFile
 
 START_MARKER = "  # << START_OF_TRACE"
@@ -56,9 +56,9 @@ class CodeInfo:
         self.can_suspend = bool(flags & _SUSPENDS)
         self.is_coroutine = bool(flags & CO_COROUTINE)
         self.is_async_generator = bool(flags & CO_ASYNC_GENERATOR)
-        self.folds = folds_of(code, scope) if fold else None  # type: Optional[Folds]
+        self.folds: Optional[Folds] = folds_of(code, scope) if fold else None
         self.jump_targets = _backward_jumps(code) if self.folds is not None else {}
-        self.places = {}  # type: Dict[int, str]
+        self.places: Dict[int, str] = {}
 
     def place(self, line_no: int) -> str:
         """The keys of a frame that say where it is, as JSON."""
@@ -106,8 +106,8 @@ class Scope:
         self._roots = None if paths is None else [_real(path) for path in paths]
         self._texts = dict(sources or {})
         self._fold = fold
-        self._infos = {}  # type: Dict[int, Tuple[CodeType, Optional[CodeInfo]]]
-        self._files = {}  # type: Dict[str, Tuple[Optional[str], Optional[SourceFile]]]
+        self._infos: Dict[int, Tuple[CodeType, Optional[CodeInfo]]] = {}
+        self._files: Dict[str, Tuple[Optional[str], Optional[SourceFile]]] = {}
         if paths is None and sources:
             self._roots = []
 

@@ -87,7 +87,7 @@ ATOMS: Dict[type, Callable[[Any], str]] = {
 
 
 def _commas(items: Iterable[Any]) -> Iterator[Child]:
-    return zip(itertools.chain(("",), itertools.repeat(", ")), items)
+    return zip(itertools.chain(("",), itertools.repeat(", ")), items)  # noqa: B905
 
 
 def _pairs(items: Iterable[Tuple[Any, Any]]) -> Iterator[Child]:
@@ -284,7 +284,7 @@ def _class(value: Any, limit: Optional[int]) -> str:
     return "<class {}>".format(_name(value))
 
 
-_module_dict = types.ModuleType.__dict__["__dict__"].__get__
+_module_dict: Callable[[Any], Any] = vars(types.ModuleType)["__dict__"].__get__
 
 
 def _module(value: Any, limit: Optional[int]) -> str:
@@ -402,9 +402,9 @@ def _described(cls: type, mro: Tuple[type, ...]) -> Optional[Handler]:
     if tuple in mro and own_repr.__code__ is _NAMED_TUPLE_CODE:
         return _named_tuple_handler(cls, owner)
     generated = own_repr.__dict__.get("__wrapped__")
-    if own_repr.__code__ is _DATACLASS_CODE and type(generated) is types.FunctionType:
-        if generated.__code__.co_filename == "<string>" and "__dataclass_fields__" in _namespace(owner):
-            return _dataclass_handler(cls, mro, owner)
+    is_generated = type(generated) is types.FunctionType and generated.__code__.co_filename == "<string>"
+    if own_repr.__code__ is _DATACLASS_CODE and is_generated and "__dataclass_fields__" in _namespace(owner):
+        return _dataclass_handler(cls, mro, owner)
     return None
 
 
@@ -434,7 +434,7 @@ def _named_tuple_handler(cls: type, owner: type) -> Handler:
 
     def handler(value: Any, limit: Optional[int]) -> Shape:
         labels = itertools.chain((fields[0] + "=",), (", " + field + "=" for field in fields[1:])) if fields else ()
-        items = zip(labels, tuple.__iter__(value))
+        items = zip(labels, tuple.__iter__(value))  # noqa: B905
         return Shape(name + "(", itertools.islice(items, limit), ")", tuple.__len__(value), name + "(...)")
 
     return handler
@@ -451,7 +451,7 @@ def _dataclass_handler(cls: type, mro: Tuple[type, ...], owner: type) -> Handler
 
     def handler(value: Any, limit: Optional[int]) -> Shape:
         found = dict(state(value))
-        shown = []  # type: List[Child]
+        shown: List[Child] = []
         for field in fields:
             if field not in found:
                 default = next((_namespace(base)[field] for base in mro if field in _namespace(base)), _Sample)
@@ -483,7 +483,7 @@ def _state_reader(cls: type, mro: Tuple[type, ...]) -> Callable[[Any], Iterator[
         if type(found) is types.GetSetDescriptorType and found.__objclass__ is base:
             dict_of = found.__get__
             break
-    slots = []  # type: List[Tuple[str, Any]]
+    slots: List[Tuple[str, Any]] = []
     for base in reversed(mro):
         for name in _slot_names(base):
             slot = _namespace(base).get(name)

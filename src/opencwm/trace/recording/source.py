@@ -12,7 +12,7 @@ import re
 import sys
 import warnings
 from types import CodeType
-from typing import Any, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 _LINE_END = re.compile("\r\n|\r|\n")
 
@@ -41,14 +41,14 @@ class Scope:
         """The `def`, not the first decorator."""
         self.span = span
         """Of the body: what the code's own instructions lie in. None: everything."""
-        self.comprehensions = []  # type: List[Span]
+        self.comprehensions: List[Span] = []
         """Outermost list, set and dict comprehensions, in order."""
 
 
 class SourceFile:
     def __init__(self, text: Optional[str]) -> None:
         self.lines = [] if text is None else split_lines(text)
-        self._scopes = {}  # type: Dict[Tuple[str, int], List[Scope]]
+        self._scopes: Dict[Tuple[str, int], List[Scope]] = {}
         tree = _parse(text)
         if tree is not None:
             module = Scope(1, None)

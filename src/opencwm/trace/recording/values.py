@@ -13,10 +13,10 @@ The writer keeps its own stack: a value may be nested deeper than the interprete
 from __future__ import annotations
 
 import marshal
-from typing import Any, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from .options import Options
-from .shapes import ATOMS, Handler, class_name, handler_of
+from .shapes import ATOMS, Handler, Shape, class_name, handler_of
 
 CAP = 1_000_000
 """Characters of an uncut text that are compared."""
@@ -27,9 +27,8 @@ MANY = 20_000
 PLAIN_DEPTH = 4
 """Nesting up to which a container counts as plain; deeper ones may be cycles."""
 
-Seen = Tuple[Any, Any, Any, str, bool]
-"""The object itself if immutable (else a token no variable holds), its key, nothing, its text, whether it was cut."""
-REF, KEY, TEXT, IS_CUT = 0, 1, 2, 3
+Seen = Tuple[Any, Any, str, bool]
+"""The object itself if immutable (else a token that no variable holds), its key, its text, whether it was cut."""
 
 _ATOM_TEXT = {id(cls): text for cls, text in ATOMS.items()}
 _ATOM_IDS = frozenset(_ATOM_TEXT)
@@ -45,7 +44,7 @@ class Writer:
         self._max_depth = options.max_depth
         self._max_items = options.max_items
         self._max_chars = options.max_value_chars
-        self._handlers = {}  # type: Dict[int, Tuple[type, Handler]]
+        self._handlers: Dict[int, Tuple[type, Handler]] = {}
 
     # -- one value, as one variable or return value shows it
 
@@ -68,7 +67,7 @@ class Writer:
     def text(self, value: Any) -> Tuple[str, bool]:
         """The text of a value that is shown once, and whether it was cut."""
         seen = self.look(value)
-        return seen[TEXT], seen[IS_CUT]
+        return seen[2], seen[3]
 
     def _look_atom(self, value: Any, kind: int) -> Seen:
         text = _ATOM_TEXT[kind](value)
@@ -76,9 +75,8 @@ class Writer:
         if limit is None or len(text) <= limit:
             return (value, text, text, False)
         key = (hash(text), len(text))
-        if kind in _LONG_IDS:
-            if len(value) > limit:
-                return (value, key, _cut_string(value, kind, limit), True)
+        if kind in _LONG_IDS and len(value) > limit:
+            return (value, key, _cut_string(value, kind, limit), True)
         return (value, key, text[:limit] + "...", True)
 
     def _look_plain(self, value: Any, cls: type, last: Optional[Seen]) -> Optional[Seen]:
@@ -90,10 +88,10 @@ class Writer:
         if widest is None:
             return None
         mark = marshal.dumps(value, 2)  # version 2: later ones write references, which equal values do not share
-        key = mark if len(mark) <= SHORT else (hash(mark), len(mark))  # type: Any
+        key: Any = mark if len(mark) <= SHORT else (hash(mark), len(mark))
         if b"<" in mark or b">" in mark:  # perhaps a set: marshal sorts it, so that its order of iteration is not told
             key = (key, _short(self._plain_text(value)))
-        if last is not None and last[KEY] == key:
+        if last is not None and last[1] == key:
             return last
         text, is_cut = self._plain_cut(value, cls, num_items, widest)
         return (_NO_REF, key, text, is_cut)
@@ -118,7 +116,7 @@ class Writer:
     def _look_any(self, value: Any) -> Seen:
         uncut, is_over = self._write(value, cut=False)
         if len(uncut) > CAP:
-            key = (hash(uncut[:CAP]), _top_length(value))  # type: Any
+            key: Any = (hash(uncut[:CAP]), _top_length(value))
         else:
             key = _short(uncut)
         if not is_over and (self._max_chars is None or len(uncut) <= self._max_chars):
@@ -138,12 +136,13 @@ class Writer:
         """The text, and whether a cut applies inside it: made where `cut`, else only noticed. Stops after `CAP`."""
         max_depth, max_items, max_chars = self._max_depth, self._max_items, self._max_chars
         enough = max_chars if cut else CAP
-        out = []  # type: List[str]
+        out: List[str] = []
         size = 0
         is_over = False
-        active = set()  # type: set[int]
-        stack = []  # type: List[Tuple[Any, str, int]]
-        children, close, ident = iter((("", root),)), "", 0  # type: Any, str, int
+        active: set[int] = set()
+        stack: List[Tuple[Any, str, int]] = []
+        children: Any = iter((("", root),))
+        close, ident = "", 0
         while True:
             for before, item in children:
                 if before:
@@ -169,6 +168,7 @@ class Writer:
                     if enough is not None and size > enough:
                         break
                     continue
+                assert isinstance(shape, Shape)
                 opened, inside, closed, num_items, again = shape
                 item_ident = id(item)
                 if item_ident in active:
