@@ -68,8 +68,9 @@ def test_the_same_seed_gives_the_same_calls():
     assert all(isinstance(ast.parse(call, mode="eval").body, ast.Call) for call in one)
 
 
-def trace(lines, outcome="returned", exception=None):
+def trace(lines, outcome="returned", exception=None, result="None"):
     frames = [Frame(event="line", depth=0, file="p.py", line_no=n, source_line="x") for n in lines]
+    frames.append(Frame(event="return", depth=0, file="p.py", line_no=1, source_line="x", value=result))
     return Trace({"outcome": outcome, "exception": exception, "context": ""}, frames)
 
 
@@ -82,3 +83,9 @@ def test_novelty_is_a_new_line_a_new_outcome_or_a_new_path():
     assert novelty.adds(trace([1, 2, 4], "raised", "ValueError('a')"))
     assert not novelty.adds(trace([1, 2, 4], "raised", "ValueError('b')"))
     assert novelty.adds(trace([1, 2, 4], "raised", "TypeError('a')"))
+
+
+def test_a_few_traces_may_differ_in_their_result_only():
+    novelty = Novelty()
+    kept = [result for result in "11234567" if novelty.adds(trace([1, 2], result=result))]
+    assert kept == ["1", "2", "3"]

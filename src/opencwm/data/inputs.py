@@ -6,7 +6,7 @@ A mutation changes one or two places in the arguments and keeps every type, so t
 gets: numbers move a little or jump to a boundary, strings and containers lose, double, swap or change elements.
 The strategy is fuzzing's "mutate what is known to work"; the values follow hypothesis (small, boundary, nasty).
 A trace is kept while it shows something new: a line of the program not yet run, another kind of outcome, or another
-path (the sequence of its lines). Precursor of CWM: coverage- and diversity-filtered, about 6 inputs per function
+path (the sequence of its lines); a few are kept for another result only. Precursor of CWM: coverage- and diversity-filtered, about 6 inputs per function
 (arXiv 2503.05703).
 
 Left out: inputs made from nothing (without a known call), and inputs chosen by a language model.
@@ -24,6 +24,8 @@ FLOATS = (0.0, 1.0, -1.0, 0.5, 1.5, 2.25, -3.75, 10.0, 100.0)
 CHARACTERS = "abcxyzABZ019 _-.,!'"
 MAX_ELEMENTS = 12
 MAX_CHARS = 40
+MAX_SIMILAR = 2
+"""Traces of one program that differ from others in their values only."""
 TRIES = 8
 """Attempts per wanted call; mutations of small values soon repeat themselves."""
 
@@ -193,14 +195,21 @@ class Novelty:
         self.lines: set[int] = set()
         self.outcomes: set[str] = set()
         self.paths: set[int] = set()
+        self.results: set[str | None] = set()
+        self.num_similar = 0
 
     def adds(self, trace: Trace) -> bool:
-        """Whether the trace shows a new line, outcome or path; if so, it is remembered."""
+        """Whether the trace shows a new line, outcome or path, or is one of a few with another result only; if so, it
+        is remembered."""
         numbers = tuple(frame.line_no for frame in trace.frames)
         outcome = trace.outcome + str(trace.header.get("exception") or "").partition("(")[0]
+        result = trace.frames[-1].value if trace.frames else None
         is_new = bool(set(numbers) - self.lines) or outcome not in self.outcomes or hash(numbers) not in self.paths
-        if is_new:
+        is_similar = not is_new and result not in self.results and self.num_similar < MAX_SIMILAR
+        if is_new or is_similar:
+            self.num_similar += is_similar
             self.lines.update(numbers)
             self.outcomes.add(outcome)
             self.paths.add(hash(numbers))
-        return is_new
+            self.results.add(result)
+        return is_new or is_similar

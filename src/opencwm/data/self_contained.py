@@ -103,8 +103,8 @@ def _join(module: ModuleSource, statements: list[ast.stmt]) -> str | None:
     if text.count("\n") > MAX_LINES or len(text) > MAX_CHARS:
         return None
     try:
-        ast.parse(text)
-    except SyntaxError:  # an indented function with a text at the left margin cannot be moved there
+        compile(text, "<cut out>", "exec", dont_inherit=True)
+    except (SyntaxError, ValueError):  # a `nonlocal` of what is left behind; an indented text that cannot be moved
         return None
     return text
 
