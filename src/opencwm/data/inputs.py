@@ -6,8 +6,8 @@ A mutation changes one or two places in the arguments and keeps every type, so t
 gets: numbers move a little or jump to a boundary, strings and containers lose, double, swap or change elements.
 The strategy is fuzzing's "mutate what is known to work"; the values follow hypothesis (small, boundary, nasty).
 A trace is kept while it shows something new: a line of the program not yet run, another kind of outcome, or another
-path (the sequence of its lines); a few are kept for another result only. Precursor of CWM: coverage- and diversity-filtered, about 6 inputs per function
-(arXiv 2503.05703).
+path (the sequence of its lines); a few are kept for another result only. Precursor of CWM: coverage- and
+diversity-filtered, about 6 inputs per function (arXiv 2503.05703).
 
 Left out: inputs made from nothing (without a known call), and inputs chosen by a language model.
 """
