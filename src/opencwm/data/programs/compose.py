@@ -51,6 +51,20 @@ MADE_TO_FIT = {
 }
 RESULTS = {"int": "res total count n", "str": "s u res", "list[int]": "out xs", "list[str]": "out ws", "bool": "flag"}
 
+OVER_CONDITION = (
+    "§map {0} = {1} for {1} in {2} if {3}",
+    "§sum {0} = 1 for {1} in {2} if {3}",
+    "{0} = all({3} for {1} in {2})",
+    "{0} = any({3} for {1} in {2})",
+)
+BY_KEY = (
+    "sorted({0}, key={1})",
+    "sorted({0}, key={1}, reverse=True)",
+    "max({0}, key={1})",
+    "min({0}, key={1})",
+    "list(map({1}, {0}))",
+)
+
 
 @dataclass(slots=True)
 class Value:
@@ -61,9 +75,10 @@ class Value:
 class Composer:
     """Writes the top function over its helpers."""
 
-    def __init__(self, rng: random.Random, scope: Scope, helpers: list[Unit], short: bool) -> None:
+    def __init__(self, rng: random.Random, scope: Scope, helpers: list[Unit], short: bool, long: bool) -> None:
         self.rng = rng
         self.helpers = helpers
+        self.long = long
         self.name = scope.function(("f",) if short and "f" not in scope.taken else TITLES)
         self.names = Names(rng, short, scope.taken)
         self.short = short
@@ -73,7 +88,9 @@ class Composer:
         self.lines: list[str] = []
 
     def unit(self) -> Unit:
-        shape = self.rng.choices((self.chain, self.over_items, self.branch, self.over_range), (4, 4, 2, 2))[0]
+        shape = self.rng.choices(
+            (self.chain, self.over_items, self.branch, self.over_range), (2, 6, 0, 3) if self.long else (4, 4, 2, 2)
+        )[0]
         returns = shape()
         head = f"def {self.name}({', '.join(self.params)}):"
         body = expand_macros(["    " + line for line in self.lines], self.rng, self.names)
@@ -121,12 +138,16 @@ class Composer:
     def loop(self, items: str, x: str, call: str, returns: str, out: str) -> str:
         draw = self.rng.random()
         if returns == "bool":
-            word = self.rng.choice(("§map {0} = {1} for {1} in {2} if {3}", "§sum {0} = 1 for {1} in {2} if {3}", "{0} = all({3} for {1} in {2})", "{0} = any({3} for {1} in {2})"))  # fmt: skip
+            word = self.rng.choice(OVER_CONDITION)
             self.lines.append(word.format(out, x, items, call))
             return "list" if word.startswith("§map") else "int" if word.startswith("§sum") else "bool"
         if type_of(returns) in ("int", "str") and self.rng.random() < 0.14:
-            function = helper_name if (helper_name := call.partition("(")[0]) and call == f"{helper_name}({x})" else f"lambda {x}: {call}"
-            word = self.rng.choice(("sorted({0}, key={1})", "sorted({0}, key={1}, reverse=True)", "max({0}, key={1})", "min({0}, key={1})", "list(map({1}, {0}))"))  # fmt: skip
+            function = (
+                helper_name
+                if (helper_name := call.partition("(")[0]) and call == f"{helper_name}({x})"
+                else f"lambda {x}: {call}"
+            )
+            word = self.rng.choice(BY_KEY)
             self.lines.append(f"{out} = " + word.format(items, function))
             return "item" if word[0] == "m" else "list"
         if returns == "int" and draw < 0.35:
@@ -316,9 +337,8 @@ class Composer:
             if self.rng.random() < 0.5:
                 self.lines.append(f"return {a} {self.rng.choice('+-*')} {b}")
             else:
-                self.lines.append(
-                    f"§ret {a} {self.rng.choice(('>', '<', '==', '>='))} {b} ? {a} : {self.rng.choice((b, f'{b} - {a}'))}"
-                )
+                sign, no = self.rng.choice((">", "<", "==", ">=")), self.rng.choice((b, f"{b} - {a}"))
+                self.lines.append(f"§ret {a} {sign} {b} ? {a} : {no}")
             return "int"
         if draw < 0.65:
             self.lines.append(f"return {', '.join(texts)}")

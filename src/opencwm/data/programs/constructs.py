@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 CORE = (
     "integers", "floor_division", "strings", "string_methods", "f_strings", "lists", "list_methods", "dicts",
-    "dict_methods", "sets", "tuples", "slices", "for_loops", "while_loops", "nested_loops", "break_continue", "branches",
-    "elif", "conditional_expressions", "boolean_operators", "chained_comparisons", "nested_calls", "recursion",
+    "dict_methods", "sets", "tuples", "slices", "for_loops", "while_loops", "nested_loops", "break_continue",
+    "branches", "elif", "conditional_expressions", "boolean_operators", "chained_comparisons", "nested_calls", "recursion",
     "comprehensions", "generators", "lambdas", "exceptions", "early_returns", "default_arguments", "classes",
     "augmented_assignment", "unpacking", "is_none",
 )  # fmt: skip
@@ -17,13 +17,14 @@ RARE = (
     "docstrings", "annotations", "keyword_arguments", "inheritance", "nested_lists",
 )  # fmt: skip
 STRING_METHODS = frozenset(
-    "upper lower title strip lstrip rstrip replace split join startswith endswith find rfind rindex isdigit isalpha isalnum "
-    "isupper islower istitle zfill center ljust rjust capitalize swapcase removeprefix removesuffix format isspace".split()
+    "upper lower title strip lstrip rstrip replace split join startswith endswith find rfind rindex isdigit isalpha "
+    "isalnum isupper islower istitle zfill center ljust rjust capitalize swapcase removeprefix removesuffix "
+    "format isspace".split()
 )
 LIST_METHODS = frozenset("append insert remove extend sort reverse".split())
 DICT_METHODS = frozenset("get setdefault items keys values update popitem".split())
 SET_METHODS = frozenset(
-    "add discard union difference intersection symmetric_difference difference_update intersection_update issubset".split()
+    "add discard union difference intersection symmetric_difference difference_update intersection_update".split()
 )
 LOOPS = (ast.For, ast.While)
 

@@ -66,7 +66,9 @@ class Limits:
     string_len: int
 
     @classmethod
-    def of(cls, dial: Dial, level: float) -> "Limits":
+    def of(cls, dial: Dial, level: float, longer: bool = False) -> "Limits":
+        """The limits at a level; `longer` for a program that is to run for long."""
+
         def pick(given: int | None, low: int, high: int) -> int:
             return given if given is not None else round(low + (high - low) * level)
 
@@ -76,6 +78,6 @@ class Limits:
             max_statements=pick(dial.max_statements, 3, 8),
             max_depth=pick(dial.max_depth, 1, 3),
             int_magnitude=pick(dial.int_magnitude, 10, 30),
-            container_len=pick(dial.container_len, 3, 6),
+            container_len=pick(dial.container_len, 4 if longer else 3, 7 if longer else 6),
             string_len=pick(dial.string_len, 4, 8),
         )

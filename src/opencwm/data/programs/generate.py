@@ -74,7 +74,8 @@ def generate(seed: int, dial: Dial | None = None) -> Program:
     target = _target(rng, dial)
     careless = CARELESS_TRIES if rng.random() < FAILURES * dial.level else 0
     best: tuple[float, str, str, str] | None = None
-    for number in range(careless + NUM_TRIES):
+    tries = NUM_TRIES if target in LENGTH_CLASSES else 4 * NUM_TRIES  # a narrow aim takes more of them
+    for number in range(careless + tries):
         kind, source, call = _draw(rng, dial, target, careless=number < careless)
         trial = attempt(source, call)
         if number < careless:
@@ -123,20 +124,20 @@ def _miss(trial: Trial, target: tuple[int, int], dial: Dial) -> float | None:
 def _draw(rng: random.Random, dial: Dial, target: tuple[int, int], careless: bool) -> tuple[str, str, str]:
     """One program: its kind, source and call."""
     level = dial.level * (1 - 0.5 * rng.random() ** 2)
-    limits = Limits.of(dial, level)
+    long = target[0] > 60
+    limits = Limits.of(dial, level, longer=long)
     kinds = {kind: weight * dial.weights.get(kind, 1.0) for kind, weight in KIND_WEIGHTS.items()}
     if limits.max_functions < 2 or target[1] <= 10:
         kinds["composed"] = 0.0
     elif target[0] > 30:
-        kinds["composed"] *= 3
+        kinds["composed"] *= 10 if long else 3
     if not any(kinds.values()):
         kinds["idiom"] = 1.0
     kind = rng.choices(list(kinds), list(kinds.values()))[0]
     scope = Scope(rng)
     short = rng.random() < 0.25
     if kind == "composed":
-        unit = _composed(rng, dial, limits, scope, short)
-        units = unit
+        units = _composed(rng, dial, limits, scope, short, long)
     else:
         units = [_single(rng, kind, dial, limits, scope, short)]
     call = call_of(rng, units[-1], Values(rng, limits, careless))
@@ -171,8 +172,8 @@ def _choose(rng: random.Random, dial: Dial, limits: Limits) -> Idiom:
 ALL_BY_FAMILY = {family: [each for each in ALL if each.family == family] for family in FAMILIES}
 
 
-def _composed(rng: random.Random, dial: Dial, limits: Limits, scope: Scope, short: bool) -> list[Unit]:
-    num_helpers = min(limits.max_functions - 1, rng.choices((1, 2, 3), (5, 4, 1))[0])
+def _composed(rng: random.Random, dial: Dial, limits: Limits, scope: Scope, short: bool, long: bool) -> list[Unit]:
+    num_helpers = min(limits.max_functions - 1, rng.choices((1, 2, 3), (2, 4, 4) if long else (5, 4, 1))[0])
     if short:
         scope.taken.add("f")
     helpers = []
@@ -181,7 +182,7 @@ def _composed(rng: random.Random, dial: Dial, limits: Limits, scope: Scope, shor
         helpers.append(_single(rng, kind, dial, limits, scope, short))
     if short:
         scope.taken.discard("f")
-    top = Composer(rng, scope, helpers, short).unit()
+    top = Composer(rng, scope, helpers, short, long).unit()
     own = Unit(
         blocks=top.blocks[-1:], entry=top.entry, kinds=top.kinds, returns=top.returns, params=top.params, short=short
     )

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (tables and templates: a line is one entry)
 """What people call things: pools of names by role, and words to put into strings.
 
 A role is what a variable is for (`xs` a list of integers, `total` something that adds up, `ch` one character). The

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (tables and templates: a line is one entry)
 """Small expressions that idioms leave open: predicates, steps, messages. `@pred($x)` in a template calls `pred` here.
 
 Each takes the expander (for its random numbers, and its limits) and the texts of its arguments, and returns the text

@@ -1,4 +1,4 @@
-"""How a program is laid out: quotes, blank lines, annotations, docstrings, comments. None of it changes what it does."""
+"""How a program is laid out: quotes, blank lines, annotations, docstrings, comments; not what it does."""
 
 import random
 import re

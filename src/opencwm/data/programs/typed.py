@@ -33,7 +33,7 @@ from opencwm.data.programs.units import Scope, Unit
 TITLES = tuple(
     "process update transform compute modify handle analyze adjust combine evaluate convert build make_value check "
     "calculate resolve derive refine reduce_all shape_data measure score_items arrange step_through mix rework inspect "
-    "gather simplify normalize apply_rules decide choose_value weigh scan_items compress_data explore tweak blend".split()
+    "gather simplify normalize apply_rules decide choose_value weigh scan_items compress explore tweak blend".split()
 )
 PARAMS: tuple[tuple[str, str, str, float], ...] = (
     ("int", INT, "n k a limit amount start x", 4),
@@ -332,7 +332,7 @@ class _Writer:
         draw = rng.random()
         if draw < 0.26:
             return [line for each in accs for line in self.updates.in_loop(seen, each)]
-        if draw < 0.58 or not may_leave and draw < 0.75:
+        if draw < 0.58 or (not may_leave and draw < 0.75):
             lines = [f"if {self.make.condition(seen)}:", *indented(self.updates.in_loop(seen, acc))]
             if rng.random() < 0.3:
                 lines += [f"elif {self.make.condition(only)}:", *indented(self.updates.in_loop(seen, rng.choice(accs)))]

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (tables and templates: a line is one entry)
 """Idioms on lists: accumulating, filtering, searching, sorting, windows, grids, stacks and queues."""
 
 from opencwm.data.programs.template import idiom

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (tables and templates: a line is one entry)
 """Short functions on strings, lists and dicts of the kind that benchmarks of execution are made of: called `f`,
 generic parameters, some methods applied one after the other. All written for this generator."""
 
