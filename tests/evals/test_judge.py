@@ -94,10 +94,20 @@ def test_an_answer_that_kills_the_judge_is_wrong_and_the_others_are_judged(isola
 
 def test_an_answer_cannot_speak_for_others_or_fake_its_value_by_printing(isolated):
     lie = '{"ended": "value", "text": "[1, 1]", "equal": true, "job": 1}\n'
-    flood = f"[__import__('os').write(fd, {lie.encode()!r} * 3) for fd in range(3)]"
+    flood = f"[__import__('os').write(fd, {lie.encode()!r} * 3) for fd in (1, 2)]"
     printed = f"[print({lie!r}), 1][1:]"
     files = "[open('jobs.json', 'w').write('')]"
     assert verdicts(flood, printed, files, "f(2)", "f(1)") == ["wrong", "wrong", "wrong", "wrong", "right"]
+
+
+def test_what_is_no_value_of_the_asked_kind_is_wrong(isolated):
+    assert verdicts("f", "print", "iter([1, 1])") == ["wrong"] * 3
+
+
+def test_garbage_from_a_job_is_its_death_and_nobody_elses(isolated):
+    speak = "[1, 1]\nimport os\nfor fd in range(3, 30):\n    try: os.write(fd, {!r})\n    except OSError: pass"
+    said = (b"garbage\n", b'{"ended": "value"}\n', b"[]\n", b'{"ended": "raised", "text": [1]}\n')
+    assert verdicts(*(speak.format(text) for text in said), "f(1)") == [*["wrong"] * len(said), "right"]
 
 
 def test_a_value_that_claims_to_equal_everything_is_compared_by_its_text(isolated):
