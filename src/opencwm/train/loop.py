@@ -12,6 +12,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -60,11 +61,13 @@ LOSS_PIECE = 2048
 """Targets whose logits are held at once."""
 
 Log = Callable[[dict[str, Any]], None]
+Batches = Callable[[PackState], Iterator[tuple[Batch, PackState]]]
+"""The batches after a state of the loader, each with the state after it."""
 
 
 def train(
     model: Transformer,
-    batches: Callable[[PackState], Iterator[tuple[Batch, PackState]]],
+    batches: Batches,
     config: LoopConfig,
     run: Path,
     *,
@@ -86,10 +89,6 @@ def train(
     if resumed is None and prepare is not None:
         prepare(optimizers)
     progress = resumed or Progress()
-    # groups are scaled from these; a resumed state holds decayed rates
-    peaks = [[group["lr"] for group in o.param_groups] for o in optim.build(model, config.optim)]
-    if config.compile:
-        compile_blocks(model)
     log(
         {
             "event": "start",
@@ -100,6 +99,27 @@ def train(
         }
     )
     model.train()
+    with compiled_blocks(model) if config.compile else nullcontext():
+        progress = _steps(model, optimizers, batches, config, run, progress, log=log, stop=stop)
+    model.eval()
+    checkpoint.save(run, model, optimizers, progress)
+    return progress, optimizers
+
+
+def _steps(
+    model: Transformer,
+    optimizers: list[Optimizer],
+    batches: Batches,
+    config: LoopConfig,
+    run: Path,
+    progress: Progress,
+    *,
+    log: Log,
+    stop: Callable[[Progress], bool],
+) -> Progress:
+    dtype, _ = precision(config.precision)
+    # groups are scaled from these; a resumed state holds decayed rates
+    peaks = [[group["lr"] for group in o.param_groups] for o in optim.build(model, config.optim)]
     started, meter = time.perf_counter() - progress.seconds, Meter(progress)
     for batch, loader in batches(progress.loader):
         if progress.step >= config.num_steps or stop(progress):
@@ -130,8 +150,7 @@ def train(
             meter = Meter(progress)
         if progress.step % config.save_every == 0:
             checkpoint.save(run, model, optimizers, progress)
-    checkpoint.save(run, model, optimizers, progress)
-    return progress, optimizers
+    return progress
 
 
 def loss_of(model: Transformer, batch: Batch, dtype: torch.dtype) -> tuple[Tensor, int]:
@@ -163,11 +182,17 @@ def precision(choice: str) -> tuple[torch.dtype, str]:
     return torch.float32, "this CPU does not multiply bf16 natively"
 
 
-def compile_blocks(model: Transformer) -> None:
-    """Compile what lies between the attention calls of each block; attention itself sees ragged lengths."""
-    for block in model.model.layers:
-        for half in ("before", "after"):
-            setattr(block, half, torch.compile(getattr(block, half), dynamic=False))
+@contextmanager
+def compiled_blocks(model: Transformer) -> Iterator[None]:
+    """Compile what lies between the attention calls of each block, for as long as row shapes stay the same."""
+    halves = [(block, half) for block in model.model.layers for half in ("before", "after")]
+    for block, half in halves:
+        setattr(block, half, torch.compile(getattr(block, half), dynamic=False))
+    try:
+        yield
+    finally:
+        for block, half in halves:
+            delattr(block, half)
 
 
 class Meter:
