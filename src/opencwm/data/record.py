@@ -3,8 +3,8 @@
     programs --batches--> child (recorder) --one JSON line per program, flushed--> Recorded(trace | None, cause)
 
 A program that takes the child down with it (a crash, a hang inside C, too much memory) costs only itself: the results
-written before it are kept, and the next child starts at the first program without one. A program is only blamed when
-it was the first of its child, so nobody pays for what an earlier one left behind.
+written before it are kept, the first program without one is run again in a child of its own, and a new child goes on
+after it. A program is blamed only when it fails alone, so nobody pays for what an earlier one left behind.
 
 Left out: programs with files, standard input or arguments of their own (`opencwm trace run` does those).
 """
@@ -12,7 +12,7 @@ Left out: programs with files, standard input or arguments of their own (`opencw
 import dataclasses
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -29,9 +29,11 @@ WRAPPER = "\ndef main():  # << START_OF_TRACE\n    return "
 BATCH_SIZE = 256
 """Starting a guarded child takes about as long as recording twenty small programs."""
 BATCH_WALL_S = 60.0
+"""Wall clock of a child; what it has done by then is kept, so this only has to be long for one program."""
 STARTUP_S = 5.0
 MAX_LOST = 16
 """So many children in a row are not lost to their programs: something is wrong with the child itself."""
+LOST = "lost its child"
 JOB, OUT = "job.json", "out.jsonl"
 
 Program = tuple[str, str | None]
@@ -61,26 +63,31 @@ def record_many(
     """
     options = options or Options()
     sandbox = sandbox or NamespaceSandbox()
-    limits = Limits(wall_s=max(BATCH_WALL_S, (options.timeout_s or 0.0) + STARTUP_S))
     argv = [sys.executable, "-s", "-P", "-B", str(CHILD), JOB, OUT]
-    run = partial(sandbox.run, argv, collect=(OUT,), limits=limits, trusted=trusted, readable=(CHILD.parent,))
+    run = partial(sandbox.run, argv, collect=(OUT,), trusted=trusted, readable=(CHILD.parent,))
     source = iter(programs)
-    lost = 0
+    num_lost = 0
     while batch := list(islice(source, batch_size)):
-        while batch:
-            result = run(files={JOB: _job_file(batch, options)})
-            lines = finished_lines(result.files.get(OUT, b""))
-            yield from map(_recorded, lines)
-            batch = batch[len(lines) :]
-            lost = 0 if lines else lost + 1
-            if lost == MAX_LOST:
-                said = result.stderr[-300:].decode(errors="replace").strip().rpartition("\n")[2]
-                raise SandboxError(
-                    f"{lost} recording children in a row ended without a result: {said or _loss(result)}"
-                )
-            if batch and not lines:
-                yield Recorded(trace=None, cause=_loss(result))
-                batch = batch[1:]
+        for recorded in _record_batch(batch, options, run):
+            num_lost = num_lost + 1 if recorded.cause and recorded.cause.startswith(LOST) else 0
+            if num_lost == MAX_LOST:
+                raise SandboxError(f"{num_lost} recording children in a row ended without a result; {recorded.cause}")
+            yield recorded
+
+
+def _record_batch(batch: Sequence[Program], options: Options, run: Callable[..., ExecResult]) -> Iterator[Recorded]:
+    alone_s = (options.timeout_s or BATCH_WALL_S) + STARTUP_S
+    is_suspect = False
+    while batch:
+        tried = batch[:1] if is_suspect else batch
+        limits = Limits(wall_s=alone_s if is_suspect else max(BATCH_WALL_S, alone_s))
+        result = run(files={JOB: _job_file(tried, options)}, limits=limits)
+        lines = finished_lines(result.files.get(OUT, b""))
+        yield from map(_recorded, lines)
+        if is_suspect and not lines:
+            yield Recorded(trace=None, cause=_loss(result))
+        batch = batch[1 if is_suspect else len(lines) :]
+        is_suspect = not is_suspect and len(lines) < len(tried)
 
 
 def _job_file(batch: Sequence[Program], options: Options) -> bytes:
@@ -98,7 +105,8 @@ def _recorded(line: bytes) -> Recorded:
 
 def _loss(result: ExecResult) -> str:
     how = {"exited": f"exit status {result.status}", "signalled": f"signal {result.signal}"}
-    return f"lost its child: {how.get(result.ended, result.ended)}"
+    said = result.stderr[-300:].decode(errors="replace").strip().rpartition("\n")[2]
+    return f"{LOST}: {how.get(result.ended, result.ended)}{said and f' ({said})'}"
 
 
 def finished_lines(output: bytes) -> tuple[bytes, ...]:

@@ -23,6 +23,8 @@ from opencwm.trace.files import Row
 from opencwm.trace.recording.frame import Trace
 
 CHARS_PER_TOKEN = 2.5
+ACCIDENTS = frozenset({"NameError", "ImportError", "ModuleNotFoundError", "MemoryError", "RecursionError"})
+"""Exceptions that say more about the cut-out or the machine than about the program."""
 TRIES_PER_CALL = 2
 """Mutated inputs that are tried for each that may be kept."""
 
@@ -178,9 +180,8 @@ def _reason_to_drop(result: Recorded, tokens: int, recipe: Recipe) -> str | None
         return "too many frames"
     if tokens > recipe.max_tokens:
         return "too many tokens"
-    if str(trace.header.get("exception") or "").startswith("NameError"):
-        return "NameError"
-    return None
+    exception = str(trace.header.get("exception") or "").partition("(")[0]
+    return exception if exception in ACCIDENTS else None
 
 
 def estimate_tokens(trace: Trace) -> int:
