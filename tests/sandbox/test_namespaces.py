@@ -555,14 +555,16 @@ def test_the_network_of_the_host_is_out_of_reach(attack, server):
 
 
 def refusing(*names: str) -> Kernel:
-    return Kernel(is_root=can_become_others(), refused={name: REASON for name in names})
+    """This machine's kernel, which also refuses these."""
+    refused = {**SANDBOX.kernel.refused, **dict.fromkeys(names, REASON)}
+    return Kernel(is_root=can_become_others(), refused=refused)
 
 
 def test_untrusted_code_is_refused_with_one_sentence_where_the_network_cannot_be_isolated():
     sandbox = NamespaceSandbox(probe=lambda: refusing("network"))
     with pytest.raises(ConfigError) as caught:
         python("print('ran')", sandbox, trusted=False)
-    assert caught.value.sentence.endswith(f"network not isolated ({REASON})")
+    assert f"network not isolated ({REASON})" in caught.value.sentence
     assert caught.value.fix.startswith("--allow-unisolated")
     assert "\n" not in caught.value.sentence
 
@@ -571,7 +573,7 @@ def test_trusted_code_runs_and_the_result_says_what_is_missing():
     result = python("print('ran')", NamespaceSandbox(probe=lambda: refusing("network")))
     assert result.stdout == b"ran\n"
     assert not result.enforced.network
-    assert result.enforced.sentence == f"network not isolated ({REASON})"
+    assert f"network not isolated ({REASON})" in result.enforced.sentence
 
 
 def test_the_user_can_allow_untrusted_code_without_isolation():
