@@ -86,6 +86,8 @@ class Composer:
         self.kinds: list[str] = []
         self.values: list[Value] = []
         self.lines: list[str] = []
+        self.calling: Unit | None = None
+        """The helper whose arguments are being written, where one of them may be a call itself."""
 
     def unit(self) -> Unit:
         shape = self.rng.choices(
@@ -126,7 +128,14 @@ class Composer:
         x = self.names.of(self.rng.choice(ROLE_OF.get(type_of(kinds[0]), "x").split()).replace("text_like", "part"))
         call = self.call(helper, first=x)
         out = self.names.of(self.rng.choice(("out", "res")))
-        returns = self.loop(items, x, call, helper.returns, out)
+        if self.rng.random() < 0.15:
+            self.select_items(items, x, type_of(kinds[0]))
+        partner = self.partner(helper)
+        if partner is not None and self.rng.random() < 0.6:
+            returns = self.either(items, x, call, self.call(partner, first=x), helper.returns, out)
+            self.helpers = [each for each in self.helpers if each is not partner]
+        else:
+            returns = self.loop(items, x, call, helper.returns, out)
         self.values = [Value(out, returns)]
         for helper in self.helpers[1:]:
             call = self.call(helper)
@@ -134,6 +143,44 @@ class Composer:
             self.lines.append(f"{name} = {call}")
             self.values.append(Value(name, helper.returns))
         return self.finish()
+
+    def partner(self, helper: Unit) -> Unit | None:
+        """Another helper that may stand in for the first one on an item."""
+        return next(
+            (
+                each
+                for each in self.helpers[1:]
+                if required(each)[:1] == required(helper)[:1] and type_of(each.returns) == type_of(helper.returns)
+            ),
+            None,
+        )
+
+    def select_items(self, items: str, x: str, kind: str) -> None:
+        """Leave some items out first."""
+        if kind in ("int", "str"):
+            condition = PIECES["pred" if kind == "int" else "wpred"](self.rng, x)
+            self.lines.append(f"{items} = [{x} for {x} in {items} if {condition}]")
+        else:
+            self.lines.append(f"{items} = {items}[{self.rng.choice(('1:', ':2', '::-1'))}]")
+
+    def either(self, items: str, x: str, call: str, other: str, returns: str, out: str) -> str:
+        """One helper or the other for each item."""
+        if returns == "int" and self.rng.random() < 0.5:
+            self.lines += [
+                f"{out} = 0",
+                f"for {x} in {items}:",
+                f"    if {self.item_condition(x, items)}:",
+                f"        {out} += {call}",
+            ]
+            self.lines += ["    else:", f"        {out} += {other}"]
+            return "int"
+        self.lines += [f"{out} = []", f"for {x} in {items}:", f"    if {self.item_condition(x, items)}:"]
+        self.lines += [f"        {out}.append({call})", "    else:", f"        {out}.append({other})"]
+        return f"list[{returns}]"
+
+    def item_condition(self, x: str, items: str) -> str:
+        kind = type_of(self.kinds[self.params.index(items)])[len("list[") : -1]
+        return self.condition(x, kind) if kind in ("int", "str") else f"len({x}) > {self.rng.randint(1, 3)}"
 
     def loop(self, items: str, x: str, call: str, returns: str, out: str) -> str:
         draw = self.rng.random()
@@ -243,6 +290,7 @@ class Composer:
         return name
 
     def call(self, helper: Unit, first: str | None = None) -> str:
+        self.calling = helper if first is None else None
         args = [self.argument(kind) if at or first is None else first for at, kind in enumerate(required(helper))]
         if first is None and len(args) == 1 and self.values and self.rng.random() < 0.04 and len(helper.params) == 1:
             args = [f"{helper.params[0]}={args[0]}"]
@@ -257,6 +305,11 @@ class Composer:
                 return text
             if kind in MADE_TO_FIT:
                 return MADE_TO_FIT[kind].format(text)
+        inner = [each for each in self.helpers if type_of(each.returns) == wanted and each is not self.calling]
+        if inner and (kind in FITS_ALL or kind in MADE_TO_FIT) and self.calling and self.rng.random() < 0.3:
+            self.calling = None  # one call inside another is enough
+            text = self.call(self.rng.choice(inner))
+            return text if kind in FITS_ALL else MADE_TO_FIT[kind].format(text)
         if kind in ("int", "small", "pos", "tiny") and self.rng.random() < 0.3:
             return str(self.rng.randint(1, 3 if kind == "tiny" else 6))
         return self.parameter(kind)

@@ -7,7 +7,8 @@ from collections.abc import Callable
 CORE = (
     "integers", "floor_division", "strings", "string_methods", "f_strings", "lists", "list_methods", "dicts",
     "dict_methods", "sets", "tuples", "slices", "for_loops", "while_loops", "nested_loops", "break_continue",
-    "branches", "elif", "conditional_expressions", "boolean_operators", "chained_comparisons", "nested_calls", "recursion",
+    "branches", "elif", "conditional_expressions", "boolean_operators", "chained_comparisons", "nested_calls",
+    "recursion",
     "comprehensions", "generators", "lambdas", "exceptions", "early_returns", "default_arguments", "classes",
     "augmented_assignment", "unpacking", "is_none",
 )  # fmt: skip

@@ -7,7 +7,7 @@ A program at a dial is drawn at a level *up to* the dial's, so that full difficu
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from opencwm.errors import ConfigError
 
@@ -64,6 +64,15 @@ class Limits:
     int_magnitude: int
     container_len: int
     string_len: int
+
+    def smaller(self) -> "Limits":
+        """The same with small values: for what is worked on in one step, or stands in a container."""
+        return replace(
+            self,
+            int_magnitude=min(self.int_magnitude, 15),
+            container_len=min(self.container_len, 4),
+            string_len=min(self.string_len, 6),
+        )
 
     @classmethod
     def of(cls, dial: Dial, level: float, longer: bool = False) -> "Limits":

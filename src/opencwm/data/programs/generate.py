@@ -11,6 +11,7 @@ per line is typical, values are small, and names, idioms and shapes vary.
 """
 
 import random
+import re
 from dataclasses import dataclass
 
 from opencwm.data.programs.compose import Composer
@@ -30,8 +31,8 @@ LENGTH_CLASSES = ((1, 10), (11, 30), (31, 100), (101, 240))
 LENGTH_WEIGHTS = (0.11, 0.39, 0.42, 0.08)
 """At full difficulty; how often a program's length is aimed at each class."""
 WISHES = {
-    "lambda ": 3.0,
-    "f'": 3.0,
+    "lambda ": 5.0,
+    "f'": 3.5,
     "is None": 3.5,
     "is not None": 1.0,
     "class ": 1.5,
@@ -48,8 +49,10 @@ WISHES = {
     "else:\n        $res = ": 0.2,
 }
 """Texts of templates that hold what is otherwise scarce, and how often each is asked for."""
-WISH_SHARE = 0.36
+WISH_SHARE = 0.4
 """Share of single idioms that are drawn among those with a wished text."""
+AT_ONCE = re.compile(r"\[[^\[\]\n]* for |\([^()\n]* for |\bsum\(|\bsorted\(|\.sort\(|::-1|join\(|zip\(")
+"""What works on a whole container in one step; such programs mostly get small values."""
 FAILURES = 0.035
 """Share of programs that are to end in an exception that nobody catches."""
 CARELESS_TRIES = 8
@@ -140,8 +143,9 @@ def _draw(rng: random.Random, dial: Dial, target: tuple[int, int], careless: boo
         units = _composed(rng, dial, limits, scope, short, long)
     else:
         units = [_single(rng, kind, dial, limits, scope, short)]
-    call = call_of(rng, units[-1], Values(rng, limits, careless))
-    return kind, write(rng, units, Style.draw(rng, short)), call
+    source = write(rng, units, Style.draw(rng, short))
+    fitting = limits.smaller() if AT_ONCE.search(source) and rng.random() < 0.7 else limits
+    return kind, source, call_of(rng, units[-1], Values(rng, fitting, careless))
 
 
 def _single(rng: random.Random, kind: str, dial: Dial, limits: Limits, scope: Scope, short: bool) -> Unit:

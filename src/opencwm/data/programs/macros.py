@@ -102,6 +102,8 @@ class _Macro:
 
     def on_push(self) -> list[str]:
         target, _, value = self.rest.partition(" <- ")
+        if re.fullmatch(r"\([^(),]*\)", value):
+            value = value[1:-1]
         draw = self.rng.random()
         if draw < 0.85:
             return [f"{target}.append({value})"]

@@ -129,6 +129,12 @@ def cpred(rng: random.Random, ch: str) -> str:
             f"{ch} == '{rng.choice('aeost')}'",
             f"{ch} > '{rng.choice('fhkmn')}'",
             f"{ch}.isalnum()",
+            f"{ch}.isnumeric()",
+            f"{ch}.isspace()",
+            f"not {ch}.isdigit()",
+            f"{ch} in '{rng.choice(['+-*/', '.,!?', '0123456789', 'xyz', 'AEIOU', '-_ ', 'abc'])}'",
+            f"{ch} < 'n'",
+            f"'a' <= {ch} <= '{rng.choice('fhmst')}'",
             f"{ch} in '{''.join(rng.sample('abcdelmnorst', 4))}'",
         ]
     )
@@ -151,6 +157,12 @@ def wpred(rng: random.Random, w: str) -> str:
             f"{w}[0] in '{''.join(rng.sample('abcdefghlmoprst', 5))}'" if rng.random() < 0.3 else f"{w}[:1] > 'm'",
             f"{w}[-1:] == '{rng.choice('eynrt')}'",
             f"{w} == {w}[::-1]",
+            f"{w}.istitle()",
+            f"{w}.isdigit()",
+            f"{w}.isupper()",
+            f"{w}.startswith(('{rng.choice('abcdef')}', '{rng.choice('mnprst')}'))",
+            f"{w}.find('{rng.choice('aeior')}') > 0",
+            f"' ' in {w}",
             f"{w}.count('{rng.choice('aelo')}') > 0",
             f"{rng.randint(2, 3)} < len({w}) <= {rng.randint(5, 7)}",
         ]
@@ -185,6 +197,17 @@ def sexpr(rng: random.Random, s: str) -> str:
             f"{s}.center({rng.randint(6, 10)}, '{rng.choice('*-.')}')",
             f"{s}.ljust({rng.randint(5, 8)}, '{rng.choice('.-_')}')",
             f"{s}.rjust({rng.randint(5, 8)}, '{rng.choice('.-0')}')",
+            f"{s}.removesuffix('{rng.choice(['e', 's', 'ing', 'd'])}')",
+            f"{s}.split('{a}')[0]",
+            f"{s}.split()[-1]" if rng.random() < 0.3 else f"{s}[-{rng.randint(2, 4)}:]",
+            f"{s}.partition('{rng.choice('aeo ')}')[{rng.choice('02')}]",
+            f"{s}.rpartition('{rng.choice('aeo ')}')[{rng.choice('02')}]",
+            f"{s}.casefold()",
+            f"{s}.replace('{a}', '{b}', 1)",
+            f"{s}.strip('{a}{b}')",
+            f"{s}[1::2]",
+            f"{s}[1:-1]",
+            f"{s}.translate(str.maketrans('{a}', '{b.upper()}'))" if rng.random() < 0.2 else f"{s}.upper()",
             f"{s}.removeprefix('{rng.choice(['a', 're', 's', 'b'])}')",
         ]
     )

@@ -1,7 +1,8 @@
 """Run a freshly drawn program once, to see how long its trace is and whether it behaves.
 
 The program is our own and pure, so it runs in this process, under a tracer that ends it when it has gone on for too
-long. Frames are counted as the recorder counts them, comprehensions folded (wrapper of the call included).
+long. Frames are counted as the recorder counts them, comprehensions folded (wrapper of the call included); drawn
+programs have no loops on one line, which is what makes the simple rule for that in `local` enough.
 """
 
 import sys
@@ -33,8 +34,13 @@ class _TooLong(BaseException):
 def attempt(source: str, call: str) -> Trial:
     """What happens when the call is made on the source; the source itself must compile."""
     trial = Trial()
+    last_line: dict[FrameType, int] = {}
 
     def local(frame: FrameType, event: str, arg: Any) -> Any:
+        if event == "line":
+            if last_line.get(frame) == frame.f_lineno:
+                return local  # a comprehension goes round, on versions that run it inside the line's own frame
+            last_line[frame] = frame.f_lineno
         trial.num_frames += 1
         if trial.num_frames > MAX_FRAMES and not trial.endless:
             trial.endless = True  # once only: what is cleaned up on the way out may run

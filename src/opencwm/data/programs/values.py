@@ -124,7 +124,9 @@ class Values:
         """One value of a kind; KeyError for a kind that there is not."""
         if kind.startswith(LIST_OF):
             size = self.rng.randint(2, min(4, max(2, self.limits.container_len)))
+            outer, self.limits = self.limits, self.limits.smaller()
             drawn = [self.draw(kind[len(LIST_OF) :]) for _ in range(size)]
+            self.limits = outer
             self.given.append(drawn)
             return drawn
         maker: Callable[[Values], Any] = _MAKERS[kind]
@@ -137,11 +139,11 @@ class Values:
     def spoiled(self, value: Any) -> Any:
         """A value of the same type that may surprise."""
         draw = self.rng.random()
-        if draw < 0.08:
+        if draw < 0.03:
             return None
         if isinstance(value, int):
             return self.rng.choice((0, 0, -1))
-        if isinstance(value, list) and value and draw < 0.2:
+        if isinstance(value, list) and value and draw < 0.1:
             return [*value[:-1], self.rng.choice((None, "x", ""))]
         if isinstance(value, str) and draw < 0.4:
             return self.rng.choice(("x", "?", "-1", "a b"))
@@ -216,7 +218,23 @@ class Values:
 
     def mixed(self) -> str:
         """Letters of both cases, digits and now and then a mark: what benchmark authors type at random."""
-        alphabet = self.rng.choice(["abcdeXYZ", "aBcD123", "ab12-_", "xyz 01", "HelloWORLD", "aAbBcC", "abcab"])
+        if self.rng.random() < 0.25:
+            return "".join(self.rng.choice(LETTERS) for _ in range(self.rng.randint(3, self.limits.string_len + 3)))
+        alphabet = self.rng.choice(
+            [
+                "abcdeXYZ",
+                "aBcD123",
+                "ab12-_",
+                "xyz 01",
+                "HelloWORLD",
+                "aAbBcC",
+                "abcab",
+                "a.b,c!",
+                "12345",
+                "wW0o-",
+                "eioau ",
+            ]
+        )
         return "".join(self.rng.choice(alphabet) for _ in range(self.rng.randint(3, self.limits.string_len + 1)))
 
     def counts(self, keys: list[str]) -> dict[str, int]:

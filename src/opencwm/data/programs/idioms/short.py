@@ -308,3 +308,245 @@ def $f($pairs):
 """,
     weight=1.0,
 )
+_add(
+    "text -> str",
+    """
+def $f($s):
+    $parts = $s.split(«' '¦»)
+    «$parts.reverse()¦$parts.sort()¦$parts.append(@mark)¦$parts = $parts[«1:¦:-1¦::-1»]¦$parts.insert(0, @mark)¦$parts[0] = @wexpr($parts[0])»
+    return @sep.join($parts)
+""",
+    weight=1.5,
+)
+_add(
+    "mixed, mixed -> str",
+    """
+def $f($s, $t):
+    «if $s.startswith($t[:1]):
+        return $s[len($t):]
+    return $t¦$a = len($s)
+    $b = len($t)
+    if $a > $b:
+        return $s[$b:]
+    «return $t[$a:]¦return $s + $t[$a:]»¦for $ch in $t:
+        $s = $s.replace($ch, «''¦'-'¦$ch.upper()», 1)
+    return $s¦return ''.join($a + $b for $a, $b in zip($s, $t))¦return $s.«strip¦lstrip¦rstrip»($t)»
+""",
+    weight=1.5,
+)
+_add(
+    "text, small -> list[str]",
+    """
+def $f($s, $n):
+    «$out = []
+    while $s:
+        $out.append($s[:$n])
+        $s = $s[$n:]
+    return $out¦$out = $s.split()
+    return [$w for $w in $out if len($w) > $n]¦return [$ch * $n for $ch in $s[:3]]¦$out = []
+    for $i in range(0, len($s), $n + 1):
+        $out.append($s[$i])
+    return $out¦return $s.split(' ', $n)»
+""",
+    weight=1.2,
+)
+_add(
+    "ints, ints -> list[int]",
+    """
+def $f($xs, $ys):
+    «for $x in $ys:
+        if $x in $xs:
+            $xs.remove($x)
+        else:
+            $xs.append($x)
+    return $xs¦$xs.extend($ys)
+    «$xs.sort()¦$xs.reverse()»
+    return $xs«¦[:4]»¦$out = [$x for $x in $xs if $x not in $ys]
+    return $out + $ys[:2]¦while $ys and len($xs) < @int(6,9):
+        $xs.append($ys.pop(«0¦»))
+    return $xs¦$out = $xs.copy()
+    $out[len($out):] = $ys
+    return $out¦return $ys if len($xs) > len($ys) else $xs»
+""",
+    weight=1.5,
+)
+_add(
+    "ints, int -> bool",
+    """
+def $f($xs, $n):
+    «if not $xs:
+        return False
+    return $xs[0] «>¦<¦==» $n¦for $x in $xs:
+        if $x «>¦==¦<» $n:
+            return True
+    return False¦return $n in $xs and $xs.count($n) > 1¦return all($x «>¦<¦!=» $n for $x in $xs)¦return sum($xs) «>¦==¦<» $n * 2¦$ys = sorted($xs)
+    return $ys == $xs or $n > $ys[-1]»
+""",
+    weight=1.2,
+)
+_add(
+    "ints -> int",
+    """
+def $f($xs):
+    «$count = 0
+    for $x in $xs:
+        if $x «== max($xs)¦> $xs[0]¦!= $xs[-1]¦% 2 == len($xs) % 2»:
+            $count += 1
+    return $count¦$total = 0
+    while len($xs) > 1:
+        $total += $xs.pop() - $xs.pop(0)
+    return $total¦$res = 0
+    for $i, $x in enumerate($xs):
+        $res += $x if $i % 2 else -$x
+    return $res¦$best = 0
+    for $x in $xs:
+        $best = $x if $x > $best else $best - 1
+    return $best¦if len($xs) % 2 == 0:
+        return $xs[len($xs) // 2 - 1] if $xs else 0
+    return $xs[len($xs) // 2]¦return max($xs, default=0) - min($xs, default=0)¦$res = 1
+    for $x in $xs[:3]:
+        $res *= $x if $x else 1
+    return $res»
+""",
+    weight=2,
+)
+_add(
+    "counts, counts2 -> dict[str, int]",
+    """
+def $f($d, $dd):
+    «for $key in $dd:
+        «$d[$key] = $dd[$key]¦if $key in $d:
+            $d.pop($key)¦if $key not in $d:
+            $d[$key] = len($d)»
+    return $d¦$res = {}
+    for $key in $d:
+        if $key in $dd:
+            $res[$key] = $d[$key] - $dd[$key]
+    return $res¦$d.update($dd)
+    return «len($d)¦sorted($d)¦$d»¦return {$key: $val for $key, $val in $d.items() if $key not in $dd}»
+""",
+    weight=1.3,
+)
+_add(
+    "words, sep -> str",
+    """
+def $f($ws, $sep):
+    «$u = $sep.join($ws)
+    return «$u.upper()¦$u[::-1]¦len($u)¦$u.split($sep)[0]»¦$u = $sep
+    for $w in $ws:
+        $u += $w + $sep
+    return $u«.strip($sep)»¦return $sep.join([$w for $w in $ws if $sep not in $w])¦$ws.insert(1, $sep)
+    return ''.join($ws)»
+""",
+    weight=1.3,
+)
+_add(
+    "words, counts -> list[int]",
+    """
+def $f($ws, $d):
+    «return [$d[$w] for $w in $ws if $w in $d]¦for $w in $ws:
+        $d[$w] = $d.get($w, 0) + 1
+    return $d¦$out = []
+    for $w in $ws:
+        $val = $d.get($w)
+        if $val is None:
+            continue
+        $out.append($val)
+    return $out¦for $i, $w in enumerate($ws):
+        if $w not in $d:
+            $d[$w] = $i
+    return $d»
+""",
+    weight=1.2,
+)
+_add(
+    "word, int -> str",
+    """
+def $f($s, $n):
+    «if $n < 0:
+        return $s[::-1]
+    return $s + str($n)¦return '%s-%d' % ($s, $n)¦return '{}:{}'.format($n, $s)¦return f'{$s}{$n}' if $n % 2 else f'{$n}{$s}'¦$u = str($n)
+    return $s.«rjust¦ljust»(len($s) + len($u), $u[0])¦return $s if len($s) > $n else str($n) + $s»
+""",
+    weight=1.3,
+)
+_add(
+    "mixed -> int",
+    """
+def $f($s):
+    «$a = 0
+    $b = 0
+    for $ch in $s:
+        if @cpred($ch):
+            $a += 1
+        «elif @cpred($ch)¦else»:
+            $b += 1
+    return «$a - $b¦max($a, $b)¦$a * 10 + $b»¦return len($s) - len($s.replace(@char, ''))¦$pos = -1
+    for $i, $ch in enumerate($s):
+        if @cpred($ch):
+            $pos = $i
+    return $pos¦return sum(int($ch) for $ch in $s if $ch.isdigit())¦return $s.«find¦rfind¦count»(@char)»
+""",
+    weight=1.5,
+)
+_add(
+    "numeric -> str",
+    """
+def $f($s):
+    «$n = int($s)
+    if $n % 2 == 0:
+        return $s«[::-1]¦ + '0'¦[1:]»
+    return str($n + 1)¦$out = sorted($s«, reverse=True»)
+    return ''.join($out)¦$total = 0
+    for $ch in $s:
+        $total += int($ch)
+    return $s + str($total % 10)¦return $s.zfill(@int(4,7))¦$u = ''
+    for $ch in $s:
+        $u += '0' if $ch «> '4'¦in '02468'¦== $s[0]» else $ch
+    return $u»
+""",
+    weight=1.3,
+)
+_add(
+    "nested -> list",
+    """
+def $f($xs):
+    «return [$x for $x in $xs if isinstance($x, «int¦list»)]¦$out = []
+    for $x in $xs:
+        if type($x) is list:
+            $out += $x
+        else:
+            $out.append($x)
+    return $out¦return [len($x) if isinstance($x, list) else 0 for $x in $xs]¦$xs.append($xs[:1])
+    return $xs»
+""",
+    weight=0.8,
+)
+_add(
+    "grid -> list[list[int]]",
+    """
+def $f($grid):
+    «for $row in $grid:
+        $row.«reverse()¦sort()¦append(0)¦pop()¦insert(0, len($row))»
+    return $grid¦$grid[0], $grid[-1] = $grid[-1], $grid[0]
+    return $grid¦return [$row[::-1] for $row in $grid]¦$grid.append([«0¦1» for _ in $grid[0]])
+    return $grid¦return [[$x «+ 1¦* 2¦% 3» for $x in $row] for $row in $grid]¦return max($grid, key=lambda $row: sum($row))»
+""",
+    weight=1.3,
+)
+_add(
+    "int_pairs -> list",
+    """
+def $f($pairs):
+    «return sorted($pairs, key=lambda $x: «$x[1]¦-$x[0]¦$x[0] + $x[1]»)¦return [($b, $a) for $a, $b in $pairs]¦$d = {}
+    for $a, $b in $pairs:
+        $d.setdefault($a, []).append($b)
+    return $d¦$pairs.append(($pairs[0][1], $pairs[0][0]))
+    return $pairs[1:]¦$a, $b = $pairs[0]
+    for $x, $y in $pairs[1:]:
+        $a += $x
+        $b -= $y
+    return $a, $b»
+""",
+    weight=1.2,
+)
