@@ -13,6 +13,7 @@ class Inner:
     rate: float = 0.5
     kind: Literal["adamw", "muon"] = "adamw"
     names: tuple[str, ...] = ()
+    betas: tuple[float, float] = (0.9, 0.95)
 
     def __post_init__(self) -> None:
         if self.rate <= 0:
@@ -36,6 +37,7 @@ class Outer:
         ("inner.kind=muon", Outer(inner=Inner(kind="muon"))),
         ("inner.names=a,b", Outer(inner=Inner(names=("a", "b")))),
         ("inner.names=", Outer()),
+        ("inner.betas=0.5,1", Outer(inner=Inner(betas=(0.5, 1.0)))),
         ("folder=runs/x", Outer(folder=Path("runs/x"))),
         ("folder=none", Outer()),
         ("limit=none", Outer(limit=None)),
@@ -62,6 +64,7 @@ def test_later_settings_win_and_the_original_stays():
         ("num_steps.x=3", "num_steps.x", "num_steps"),
         ("num_steps", "not a setting", "num_steps=VALUE"),
         ("inner=3", "a group", "inner.rate"),
+        ("inner.betas=0.5", "inner.betas=0.5", "2 values like a,b"),
         ("num_steps=many", "num_steps=many", "whole number"),
         ("inner.kind=sgd", "inner.kind=sgd", "adamw, muon"),
         ("is_fast=perhaps", "is_fast=perhaps", "true or false"),
@@ -77,5 +80,5 @@ def test_nonsense_is_refused_with_what_would_make_sense(setting, part_of_message
 
 def test_every_key_is_listed():
     assert list(keys_of(Outer())) == [
-        "num_steps", "inner.rate", "inner.kind", "inner.names", "folder", "is_fast", "limit",
+        "num_steps", "inner.rate", "inner.kind", "inner.names", "inner.betas", "folder", "is_fast", "limit",
     ]  # fmt: skip

@@ -97,6 +97,12 @@ def _read(kind: Any, text: str) -> Any:
     if origin is tuple and len(args) == 2 and args[1] is ...:
         values = tuple(_read(args[0], part) for part in text.split(",") if part)
         return _NOT_HERE if _NOT_HERE in values else values
+    if origin is tuple:
+        parts = text.split(",")
+        if len(parts) != len(args):
+            return _NOT_HERE
+        values = tuple(_read(part, piece) for part, piece in zip(args, parts, strict=True))
+        return _NOT_HERE if _NOT_HERE in values else values
     if kind is type(None):
         return None if text.lower() in ("none", "null") else _NOT_HERE
     if kind is bool:
@@ -116,6 +122,8 @@ def _in_words(kind: Any) -> str:
     if origin is Literal:
         return "one of " + ", ".join(str(choice) for choice in args)
     if origin is tuple:
-        return f"a list like a,b where each is {_in_words(args[0])}"
+        if args[-1] is ...:
+            return f"a list like a,b where each is {_in_words(args[0])}"
+        return f"{len(args)} values like a,b where each is {_in_words(args[0])}"
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", Path: "a path"}
     return "none" if kind is type(None) else names.get(kind, "something that the command line can set")

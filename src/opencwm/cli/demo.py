@@ -19,7 +19,7 @@ def demo(
 
     Writes one self-contained page. Try: opencwm demo
     """
-    from opencwm.demo import DemoConfig, run_demo
+    from opencwm.demo.run import DemoConfig, run_demo
 
     result = run_demo(DemoConfig(output=output, model=model, train_s=train_s, seed=seed), say=say)
     if as_json:

@@ -1,0 +1,323 @@
+"""The main job end to end on this machine, in minutes: record, train, predict, compare, and a page to look at.
+
+    standard library, examples, generator --1 record--> dataset --2 train--> model
+    held-out programs --3 predict--> frames   --4 run for real, compare--> report.html
+
+What is trained on is recorded on the spot, in the guarded child; what is predicted are programs of the held-out set,
+which no training of ours may see. Accuracies are those of the model as it ships and of the same model after the
+minute of training, whichever way they went. Left out: anything that takes longer than a coffee.
+"""
+
+import json
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from opencwm import __version__
+from opencwm.data.build import build
+from opencwm.data.recipe import Recipe
+from opencwm.data.record import program_of, record_many
+from opencwm.demo.page import AFTER, BEFORE, COPY, Measured, digest, estimates, report_of
+from opencwm.errors import ConfigError
+from opencwm.report import (
+    LossPoint,
+    Step,
+    write_report,
+)
+from opencwm.report.html import percent
+from opencwm.sandbox import NamespaceSandbox
+from opencwm.sandbox.doctor import num_threads
+from opencwm.trace.compare import Comparison, compare, compare_frames, copy_baseline
+from opencwm.trace.recording.frame import Trace
+
+if TYPE_CHECKING:
+    from opencwm.infer.engine import Engine
+    from opencwm.prediction import Prediction
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+"""There in a checkout; a wheel has none."""
+HELDOUT = "heldout.jsonl.gz"
+"""In the model's folder: a sample of the frozen held-out set, as traces."""
+TRAINING = "training.json"
+"""In the model's folder: how to train on from where it stopped (`going_on`)."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DemoConfig:
+    output: Path = Path("report.html")
+    model: str = "nano"
+    """`nano` or a model folder with its tokenizer, held-out sample and optimizer state."""
+    train_s: float = 60.0
+    seed: int = 0
+    num_programs: int = 600
+    """Programs to record for training, before any is dropped; half of them functions of the standard library."""
+    harvest: tuple[str, ...] = ("stdlib",)
+    num_measured: int = 80
+    """Held-out programs whose every frame is predicted after the true ones."""
+    num_predicted: int = 40
+    """Of these, programs that are predicted freely from their first frame on."""
+    num_shown: int = 24
+    """Of these, programs on the page."""
+    max_frames: int = 120
+    """Longer held-out programs are left out here, for time."""
+    threads: int = field(default_factory=num_threads)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DemoResult:
+    sentence: str
+    report: Path
+    seconds: float
+    metrics: Mapping[str, Mapping[str, float]]
+    """Mean by metric and series."""
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "report": str(self.report)}
+
+
+@dataclass(kw_only=True, slots=True)
+class Clock:
+    """The steps that were done, with how long each took."""
+
+    steps: list[Step] = field(default_factory=list)
+    started: float = field(default_factory=time.monotonic)
+
+    @contextmanager
+    def step(self, title: str, say: Say) -> Iterator[Callable[[str], None]]:
+        """Runs a step; what is given to the yielded function is told about it on the page."""
+        told: list[str] = []
+        began = time.monotonic()
+        say(f"{len(self.steps) + 1}. {title}")
+        yield told.append
+        seconds = time.monotonic() - began
+        self.steps.append(Step(title=title, text=" ".join(told), seconds=seconds))
+        for line in told:
+            say(f"   {line}")
+        say(f"   {seconds:.0f} s")
+
+
+def run_demo(config: DemoConfig, *, say: Say) -> DemoResult:
+    """All of it. Raises ConfigError where the model's folder is not one that the demo can use."""
+    folder = model_folder(config.model)
+    heldout = read_heldout(folder, config)
+    clock = Clock()
+    losses: list[LossPoint] = []
+    say(f"OpenCWM {__version__}: record, train, predict, compare; about four minutes")
+    with tempfile.TemporaryDirectory(prefix="opencwm-demo-") as name:
+        work = Path(name)
+        with clock.step("Record", say) as tell:
+            manifest = record_programs(config, folder, work / "data", say)
+            tell(recorded_in_words(manifest))
+            tell(f"The child that runs them: {NamespaceSandbox().enforced().sentence}.")
+        with clock.step("Train", say) as tell:
+            before = load_engine(folder, config)
+            say(f"   every frame of {len(heldout)} held-out programs, as shipped")
+            measured = {BEFORE: forced(before, heldout), COPY: copied(heldout)}
+            trained = train_on(config, folder, work, say, losses)
+            after = load_engine(trained, config)
+            say("   the same frames, after training")
+            measured[AFTER] = forced(after, heldout)
+            tell(trained_in_words(measured, losses))
+        with clock.step("Predict", say) as tell:
+            programs = heldout[: config.num_predicted]
+            predictions = predict_freely(after, programs, say)
+            num_frames = sum(len(prediction.frames) - 1 for prediction in predictions)
+            tell(f"{num_frames:,} frames of {len(programs)} held-out programs, each from its call on.")
+        with clock.step("Compare", say) as tell:
+            truths = run_for_real(programs)
+            free = [compare(t, p.parsed, given=1) for t, p in zip(truths, predictions, strict=True)]
+            tell(compared_in_words(free))
+    found = Measured(
+        forced=measured,
+        free=free,
+        pairs=list(zip(truths, predictions, strict=True)),
+        losses=losses,
+        manifest=manifest,
+        seconds=time.monotonic() - clock.started,
+    )
+    more_facts = facts_of(config, folder, manifest)
+    data = report_of(found, clock.steps, num_shown=config.num_shown, threads=config.threads, more_facts=more_facts)
+    write_report(config.output, data)
+    return DemoResult(
+        sentence=data.headline,
+        report=config.output,
+        seconds=found.seconds,
+        metrics={name: means(results) for name, results in {**measured, "free": free}.items()},
+    )
+
+
+# ---- 0. what is there
+
+
+def model_folder(name: str) -> Path:
+    from opencwm.infer.resolve import NANO
+
+    folder = NANO if name == "nano" else Path(name)
+    if not (folder / "config.json").is_file():
+        raise ConfigError(f"{folder} is not a model folder: it has no config.json", fix="use --model nano")
+    return folder
+
+
+def read_heldout(folder: Path, config: DemoConfig) -> list[Trace]:
+    """Programs that no training has seen, shortest first every other time, so that the page shows all lengths."""
+    from opencwm.evals.traces import load_traces
+
+    if not (folder / HELDOUT).is_file():
+        raise ConfigError(f"{folder} has no {HELDOUT}: programs that it was not trained on", fix="use --model nano")
+    traces = [trace for trace in load_traces(folder / HELDOUT) if len(trace.frames) <= config.max_frames]
+    return traces[: config.num_measured]
+
+
+def load_engine(folder: Path, config: DemoConfig) -> "Engine":
+    from opencwm.infer.engine import Engine
+
+    return Engine.load(folder, threads=config.threads)
+
+
+# ---- 1. record
+
+
+def record_programs(config: DemoConfig, folder: Path, out: Path, say: Say) -> Mapping[str, Any]:
+    """A small dataset: functions with the inputs that people gave them, and generated programs."""
+    places = [*config.harvest, *([str(EXAMPLES)] if EXAMPLES.is_dir() else [])]
+    recipe = Recipe(
+        seed=config.seed + 1_000_000,  # of its own: nano's data has small seeds
+        num_programs=config.num_programs,
+        shard_size=max(1, config.num_programs // 4),
+        share_functions=0.5,
+        harvest=tuple(places),
+        calls_per_function=4,
+        ramp=0.0,
+        heldout=str(folder / HELDOUT),
+    )
+    say("   reading the standard library for functions and for inputs that people gave them")
+    return build(recipe, out, num_workers=config.threads, say=lambda line: say(f"   {line}"))
+
+
+def recorded_in_words(manifest: Mapping[str, Any]) -> str:
+    kept = manifest["kept"]
+    functions = kept.get("harvested", 0) + kept.get("mutated", 0)
+    return (
+        f"{manifest['num_traces']:,} executions, {manifest['num_frames']:,} frames: {functions:,} of functions that "
+        f"people wrote, {kept.get('generated', 0):,} of generated programs."
+    )
+
+
+# ---- 2. train
+
+
+def train_on(config: DemoConfig, folder: Path, work: Path, say: Say, losses: list[LossPoint]) -> Path:
+    """Go on training for a while, from the saved optimizer state; the folder of the trained model."""
+    from opencwm.train.loop import progress_line
+    from opencwm.train.stage import StageConfig, run_stage
+
+    def log(record: dict[str, Any]) -> None:
+        if record["event"] == "step":
+            losses.append(LossPoint(step=record["step"], loss=record["loss"], tokens_per_s=record["tokens_per_s"]))
+            left = max(0.0, config.train_s - record["seconds"])
+            say(f"   {progress_line(record).rpartition('  eta')[0]}  {left:.0f} s left")
+        else:
+            say(f"   {progress_line(record)}")
+
+    stage = StageConfig(
+        data=work / "data",
+        tokenizer=folder,
+        run=work / "run",
+        loop=going_on(folder, config),
+        start=folder,
+        seed=config.seed,
+    )
+    run_stage(stage, log=log, stop=lambda progress: progress.seconds >= config.train_s)
+    return stage.run / "model"
+
+
+def going_on(folder: Path, config: DemoConfig) -> Any:
+    """The loop that trains on at the rate that the model's own training ended with (`training.json`)."""
+    from opencwm.config import override
+    from opencwm.train.loop import LoopConfig
+    from opencwm.train.schedule import ScheduleConfig
+
+    path = folder / TRAINING
+    settings = json.loads(path.read_text(encoding="utf-8"))["going_on"] if path.is_file() else []
+    loop = override(LoopConfig(num_steps=1_000_000), settings)
+    return replace(
+        loop,
+        schedule=ScheduleConfig(kind="constant", warmup_steps=1),
+        threads=config.threads,
+        seed=config.seed,
+        log_every=4,
+        save_every=1_000_000,
+    )
+
+
+def forced(engine: "Engine", traces: Sequence[Trace]) -> list[Comparison]:
+    """Each frame after the true ones."""
+    from opencwm.evals.forced import predict_forced
+
+    predicted = predict_forced(engine, traces)
+    return [compare_frames(trace, frames, given=1) for trace, frames in zip(traces, predicted, strict=True)]
+
+
+def copied(traces: Sequence[Trace]) -> list[Comparison]:
+    """The same by copying: no value changes, and the next line runs."""
+    return [compare_frames(trace, list(copy_baseline(trace)), given=1) for trace in traces]
+
+
+def trained_in_words(measured: Mapping[str, Sequence[Comparison]], losses: Sequence[LossPoint]) -> str:
+    before, after = (estimates(measured[name])["frame_exact"] for name in (BEFORE, AFTER))
+    change = after.mean - before.mean
+    if max(before.low, after.low) <= min(before.mean, after.mean):
+        verdict = "no clear change"
+    else:
+        verdict = "it got better" if change > 0 else "it got worse"
+    speed = f"{losses[-1].tokens_per_s:,.0f} tokens per second. " if losses else ""
+    return (
+        f"{speed}Held-out frames right: {percent(before.mean)} before, {percent(after.mean)} after "
+        f"({percent(after.low)} to {percent(after.high)}): {verdict}."
+    )
+
+
+# ---- 3. predict, 4. compare
+
+
+def predict_freely(engine: "Engine", traces: Sequence[Trace], say: Say) -> list["Prediction"]:
+    from opencwm.prediction import predict_many
+
+    predictions: list[Prediction] = []
+    batch = 10
+    for start in range(0, len(traces), batch):
+        calls = [(source, call or "") for source, call in map(program_of, traces[start : start + batch])]
+        predictions += predict_many(calls, engine, max_frames=max(len(t.frames) for t in traces) + 20)
+        say(f"   {len(predictions)}/{len(traces)} programs")
+    return predictions
+
+
+def run_for_real(traces: Sequence[Trace]) -> list[Trace]:
+    """The same programs, recorded again, here and now."""
+    results = record_many(map(program_of, traces), trusted=True)
+    return [result.trace or trace for trace, result in zip(traces, results, strict=True)]
+
+
+def compared_in_words(free: Sequence[Comparison]) -> str:
+    num_right = sum(result.trace_exact for result in free)
+    num_outputs = sum(result.output_exact for result in free)
+    return f"{num_right} of {len(free)} executions right in every frame; {num_outputs} right outputs."
+
+
+def means(results: Sequence[Comparison]) -> dict[str, float]:
+    return {name: round(estimate.mean, 4) for name, estimate in estimates(results).items()}
+
+
+def facts_of(config: DemoConfig, folder: Path, manifest: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "command": f"opencwm demo --model {config.model} --train-s {config.train_s:g} --seed {config.seed}",
+        "model": f"{config.model}, weights {digest(folder / 'model.safetensors')}",
+        "held-out sample": digest(folder / HELDOUT),
+        "seeds": f"programs {manifest['recipe']['seed']}, order {config.seed}; decoding is greedy",
+    }
