@@ -3,7 +3,8 @@
     python -I .../recording/child.py JOB.json OUT.json      JOB.json --record--> OUT.json, one JSON line per trace
 
 A job is {"source" | "path" | "module", "call", "filename", "argv", "scope", "options"}: a source, a file run as a
-script, or a module run as by `-m`; it gives a line per thread, the entry's first. {"jobs": [...]} are done one after
+script, or a module run as by `-m`; it gives a line per thread, the entry's first. A path may come with the "package" it
+belongs to and the "folder" its imports are looked for in first. {"jobs": [...]} are done one after
 the other and give one line each (the entry's thread), written at once. A line is a trace, or {"error": sentence} where
 there is none. Standard input, output and error are the program's. A trace is written before its process ends, however
 it ends: by `sys.exit`, `os._exit`, an uncaught exception, or a budget that the program will not stop for.
@@ -98,6 +99,10 @@ class Job:
 
     def _on_stop(self) -> None:
         """The recorder found the budget spent, and is about to ask the program to stop."""
+        if self.recorder.engine.options.on_budget != "stop_program":
+            return
+        if sys.version_info < (3, 11):  # a loop around `try` never looks at signals there: no asking
+            self._end_now()
         if threading.current_thread() is threading.main_thread():
             self._arm(GRACE_S)
 
@@ -110,9 +115,12 @@ class Job:
                 raise self._recording.BudgetStop
             self._disarm()
         elif engine.options.on_budget == "stop_program":
-            self.write()
-            _flush()
-            self._exit(0)
+            self._end_now()
+
+    def _end_now(self) -> None:
+        self.write()
+        _flush()
+        self._exit(0)
 
 
 class _Guards:
@@ -160,7 +168,10 @@ class _Guards:
 def _program(recording: Any, data: Dict[str, Any]) -> Any:
     how = {"call": data.get("call"), "argv": data.get("argv") or ()}
     if "path" in data:
-        return recording.Program.from_file(data["path"], **how)
+        program = recording.Program.from_file(data["path"], **how)
+        program.package = data.get("package")
+        program.folder = data.get("folder") or program.folder
+        return program
     if "module" in data:
         return recording.Program.from_module(data["module"], **how)
     return recording.Program(data["source"], filename=data.get("filename") or "program.py", **how)
@@ -175,7 +186,7 @@ def _report(exc: Any) -> None:
         traceback = exc.__traceback__
         while traceback is not None and os.path.dirname(traceback.tb_frame.f_code.co_filename) == FOLDER:
             traceback = traceback.tb_next
-        sys.excepthook(type(exc), exc, traceback)
+        sys.excepthook(type(exc), exc.with_traceback(traceback), traceback)
 
 
 def _put(out: TextIO, lines: List[str]) -> None:

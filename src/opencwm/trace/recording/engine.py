@@ -32,7 +32,8 @@ _RETURN_OPS = frozenset(_OP[name] for name in ("RETURN_VALUE", "RETURN_CONST") i
 _YIELD_OPS = frozenset(_OP[name] for name in ("YIELD_VALUE", "YIELD_FROM") if name in _OP)
 _YIELD_VALUE = _OP["YIELD_VALUE"]
 _RESUME = _OP.get("RESUME")
-_FOR_ITER = _OP["FOR_ITER"]
+_LOOP_OPS = frozenset(_OP[name] for name in ("FOR_ITER", "SEND", "END_SEND") if name in _OP)
+"""Instructions that take a StopIteration for the end of what they wait for."""
 _BEFORE_RESUME = _RESUME is None  # 3.8-3.10
 _AWAIT = 3
 """`RESUME`'s argument after an await; 1 after a yield, 2 after a `yield from`."""
@@ -118,7 +119,7 @@ def _json_name(name: str) -> str:
 class Activation:
     """One call or resume of a code object: what it showed last, and the interpreter's trace function for it."""
 
-    __slots__ = ("_order", "_shown", "depth", "folding", "info", "is_full_next", "thread")
+    __slots__ = ("_order", "_raised_at", "_shown", "depth", "folding", "info", "is_full_next", "thread")
 
     def __init__(self, thread: ThreadEngine, info: CodeInfo, depth: int) -> None:
         self.thread = thread
@@ -128,6 +129,8 @@ class Activation:
         self.folding = None if info.folds is None else Folding(info.folds)
         self._shown: Dict[str, Seen] = {}
         self._order: List[str] = []
+        self._raised_at = -1
+        """The instruction of an exception that nothing has happened since: what is thrown into a `yield` leaves it."""
 
     # -- locals
 
@@ -196,6 +199,7 @@ class Activation:
             return None
         try:
             if event == "line":
+                self._raised_at = -1
                 line_no = py_frame.f_lineno
                 if self.folding is not None:
                     line = self.folding.line(self._offset(py_frame, line_no), line_no)
@@ -215,6 +219,7 @@ class Activation:
         return self.on_event
 
     def _on_exception(self, py_frame: FrameType, arg: Any) -> None:
+        self._raised_at = py_frame.f_lasti
         folding = self.folding
         if folding is not None and folding.is_inside(py_frame.f_lasti) and self._is_loop_end(py_frame, arg[0]):
             return
@@ -225,7 +230,8 @@ class Activation:
 
     def _on_return(self, py_frame: FrameType, arg: Any) -> None:
         info = self.info
-        cause = _return_cause(info, py_frame.f_lasti)
+        offset = py_frame.f_lasti
+        cause = "unwind" if offset == self._raised_at else _return_cause(info, offset)
         if info.is_async_generator and cause == "yield":
             arg = next(iter(gc.get_referents(arg)), None)  # the interpreter wraps what an async generator yields
         place = info.place(self._line_at(py_frame))
@@ -236,7 +242,7 @@ class Activation:
     def _is_loop_end(self, py_frame: FrameType, kind: Any) -> bool:
         """The end of an iterator inside a comprehension is no exception that leaves it."""
         if kind is StopIteration:
-            return self.info.co_code[py_frame.f_lasti] == _FOR_ITER
+            return self.info.co_code[py_frame.f_lasti] in _LOOP_OPS
         return kind is StopAsyncIteration
 
     def _line_at(self, py_frame: FrameType) -> int:
@@ -268,18 +274,15 @@ def _return_cause(info: CodeInfo, offset: int) -> Optional[str]:
         return "unwind"
     if _BEFORE_RESUME:
         after = code[offset + 2] if offset + 2 < len(code) else -1
-        if op == _YIELD_VALUE:
-            return "await" if info.is_coroutine else "yield"
-        if after == _OP["YIELD_FROM"]:
-            return "await" if info.is_coroutine or info.is_async_generator else "yield"
+        if op != _YIELD_VALUE and after != _OP["YIELD_FROM"]:
+            return "unwind"
+        is_await = info.is_coroutine or (info.is_async_generator and op != _YIELD_VALUE)
+        return "await" if is_await else "yield"
+    resume = offset if op == _RESUME else offset + 2  # 3.13 has moved on to it already
+    if op not in (_YIELD_VALUE, _RESUME) or code[resume] != _RESUME or code[resume + 1] & 3 == 0:
         return "unwind"
-    if op != _YIELD_VALUE:
-        return "unwind"
-    if info.is_coroutine:
-        return "await"
-    if info.is_async_generator and offset + 3 < len(code) and code[offset + 2] == _RESUME:
-        return "await" if code[offset + 3] & 3 == _AWAIT else "yield"
-    return "yield"
+    is_await = info.is_coroutine or (info.is_async_generator and code[resume + 1] & 3 == _AWAIT)
+    return "await" if is_await else "yield"
 
 
 class ThreadEngine:
@@ -387,6 +390,8 @@ class SettraceEngine:
             self.failure = "{}: {}".format(type(exc).__name__, exc)
         self.end()
         sys.settrace(None)
+        if isinstance(exc, RecursionError) and sys.version_info < (3, 10):
+            raise exc  # the program is about to meet it; there, to swallow one is to be ended at the next
 
     def end(self) -> None:
         """Nothing more is recorded."""

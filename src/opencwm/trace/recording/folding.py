@@ -65,7 +65,19 @@ def _folds_by_position(code: CodeType, scope: Scope) -> Optional[Folds]:
         if last_index != index and mark == begins[index]:  # again in a copy, as of a `finally` block
             folds.starts.add(offset)
         last_index = index
+    _leave_out_loops(code, folds)
     return folds if folds.inside else None
+
+
+def _leave_out_loops(code: CodeType, folds: Folds) -> None:
+    """`for x in [...]:` may have the position of its list: what a loop around a comprehension jumps back to."""
+    for instruction in dis.get_instructions(code):
+        if not instruction.opname.startswith("JUMP_BACKWARD"):
+            continue
+        target = instruction.argval
+        index = folds.inside.get(target)
+        if index is not None and target not in folds.starts and folds.inside.get(instruction.offset) != index:
+            del folds.inside[target]
 
 
 def _folds_by_bytecode(code: CodeType) -> Optional[Folds]:
@@ -114,6 +126,7 @@ class Folding:
         index = folds.inside.get(offset)
         if index is not None and offset not in folds.starts:
             self._inside = index
+            self._last_offset = offset
             return None
         is_jump = offset <= self._last_offset
         self._last_offset = offset

@@ -19,6 +19,7 @@ import functools
 import itertools
 import operator
 import pathlib
+import threading
 import types
 import uuid
 from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
@@ -353,9 +354,21 @@ for _path in (
 ):
     _FINAL[_path] = _by_own_text(_path)
 
+_THREAD_STATE = frozenset(threading.Thread(name="").__dict__)
+
+
+def _thread(value: Any, limit: Optional[int]) -> Shape:
+    """What the program has put on it: the rest is the interpreter's, with numbers that differ from run to run."""
+    shape = _instance_handler(type(value), _mro(type(value)))(value, None)
+    assert isinstance(shape, Shape)
+    children = [(label, item) for label, item in shape.children if label[1:-1] not in _THREAD_STATE]
+    return Shape(shape.open, iter(children[:limit]), shape.close, len(children), shape.again)
+
+
 _BY_BASE: Tuple[Tuple[Any, Handler], ...] = (
     (type, _class),
     (types.ModuleType, _module),
+    (threading.Thread, _thread),
     (BaseException, _exception),
     (_io._IOBase, _nameless),  # files: their `__dict__` is none of the program's doing
     (type(functools.lru_cache(lambda: None)), _nameless),

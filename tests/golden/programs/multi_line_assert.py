@@ -1,0 +1,6 @@
+def run():
+    x = 1
+    assert (
+        x
+    ), "never"
+    return x
