@@ -6,9 +6,11 @@ import shutil
 import pytest
 
 from opencwm.data import build as module
+from opencwm.data import stages
 from opencwm.data.build import build, drop_duplicates, shard_paths
 from opencwm.data.decontaminate import decontaminate
 from opencwm.data.functions import load_harvest
+from opencwm.data.programs import Dial, generate
 from opencwm.data.recipe import Recipe
 from opencwm.data.record import program_of
 from opencwm.data.stages import candidates
@@ -149,6 +151,16 @@ def test_candidates_go_on_after_any_state(recipe, whole):
     rest = list(candidates(recipe, 1, functions, start=state))
     assert rest == [pair for pair in everything if pair[1] > state]
     assert rest
+
+
+def test_a_program_that_every_shard_draws_comes_in_once(tmp_path, monkeypatch):
+    program = generate(1, Dial(level=0.2))
+    monkeypatch.setattr(stages, "generate", lambda seed, dial: program)
+    manifest = build(Recipe(num_programs=6, shard_size=2), tmp_path, say=lambda line: None)
+    assert manifest["num_traces"] == 1
+    assert manifest["kept"] == {"generated": 1}
+    assert manifest["dropped"] == {"duplicate": 3, "duplicate of an earlier shard": 2}
+    assert [shard["num_traces"] for shard in manifest["shards"]] == [1, 0, 0]
 
 
 def test_duplicates_between_shards_go_and_the_pass_can_be_repeated(copy):

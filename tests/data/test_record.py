@@ -69,10 +69,11 @@ def test_the_program_is_found_again_in_its_trace(call):
     assert program_of(result.trace) == (ADD, call)
 
 
-def test_only_the_first_program_of_a_child_is_blamed():
-    """The second job of the first child is innocent: it works in a child of its own."""
-    results = list(record_many([(ADD, "add(1, 1)"), (ADD, "add(2, 2)")], sandbox=ScriptedSandbox(lines_per_child=1)))
-    assert values(results) == ["2", "4"]
+def test_a_program_is_not_blamed_for_what_its_child_died_of():
+    """Every child dies after two programs; whoever is next works in a child of its own."""
+    programs = [(ADD, f"add({n}, {n})") for n in range(7)]
+    results = list(record_many(programs, sandbox=ScriptedSandbox(lines_per_child=2)))
+    assert values(results) == [str(2 * n) for n in range(7)]
 
 
 def test_a_child_that_never_writes_is_given_up_program_by_program():
