@@ -51,7 +51,7 @@ def main() -> None:
 
 def compare(folder: Path, dtype: torch.dtype, batch: int, arguments: argparse.Namespace) -> None:
     model = load(folder, dtype=dtype)
-    engine = Engine(model, max_batch=batch)
+    engine = Engine(model, max_batch=batch, num_drafted=0)  # random tokens have nothing to draft from
     kind = transformers.Qwen3ForCausalLM if model.config.qk_norm else transformers.CwmForCausalLM
     theirs = kind.from_pretrained(folder, attn_implementation="sdpa", dtype=dtype).eval()
     theirs.generation_config.eos_token_id = None

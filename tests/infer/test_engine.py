@@ -1,8 +1,10 @@
 import random
+from typing import ClassVar
 
 import pytest
 import torch
 
+from opencwm.infer.drafts import Drafter
 from opencwm.infer.engine import Engine
 from opencwm.model.config import ModelConfig, RopeScaling, layer_pattern
 from opencwm.model.transformer import Transformer
@@ -69,10 +71,11 @@ def random_requests(rng: random.Random, count: int, **changes) -> list[Request]:
     ]
 
 
+@pytest.mark.parametrize("num_drafted", [0, 1, 8])
 @pytest.mark.parametrize("max_batch", [1, 3, 16])
-def test_greedy_equals_the_loop_without_a_cache(model, max_batch):
+def test_greedy_equals_the_loop_without_a_cache(model, max_batch, num_drafted):
     requests = random_requests(random.Random(max_batch), 12)
-    completions = Engine(model, max_batch=max_batch).generate(requests)
+    completions = Engine(model, max_batch=max_batch, num_drafted=num_drafted).generate(requests)
     for request, completion in zip(requests, completions, strict=True):
         tokens, logprobs = naive(model, list(request.prompt), request.max_tokens)
         assert completion.tokens == tokens
@@ -91,6 +94,43 @@ def test_stop_ids_end_a_completion_and_are_its_last_token(model):
     first = tokens.index(tokens[10])
     completion = Engine(model).generate([Request(prompt=(5, 6), max_tokens=30, stop_ids=stop)])[0]
     assert (completion.tokens, completion.finish) == (tokens[: first + 1], "stop")
+
+
+class Knowing(Drafter):
+    """Drafts what will come, but for every so many a wrong token."""
+
+    script: ClassVar[dict[tuple[int, ...], tuple[int, ...]]] = {}
+    wrong_every = 7
+
+    def draft(self, count):
+        for prompt, tokens in self.script.items():
+            made = len(self.tokens) - len(prompt)
+            if tuple(self.tokens[: len(prompt)]) == prompt and made >= 0:
+                coming = list(tokens[made : made + count])
+                return [(t + 1) % VOCAB if (made + i) % self.wrong_every == 3 else t for i, t in enumerate(coming)]
+        return []
+
+
+@pytest.mark.parametrize("num_drafted", [1, 3, 12])
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_drafts_change_nothing_but_the_number_of_steps(model, num_drafted, temperature, monkeypatch):
+    prompts = [(1, 2, 3), (4,), (5, 6) * 10, (7, 8, 9, 10)]
+    requests = [
+        Request(prompt=prompt, max_tokens=40, temperature=temperature, seed=i, logprobs=True)
+        for i, prompt in enumerate(prompts)
+    ]
+    plain = Engine(model, num_drafted=0).generate(requests)
+    monkeypatch.setattr(Knowing, "script", {p: done.tokens for p, done in zip(prompts, plain, strict=True)})
+    monkeypatch.setattr("opencwm.infer.engine.Drafter", Knowing)
+    steps = []
+    engine = Engine(model, num_drafted=num_drafted, max_batch=3)
+    one_step = engine._step
+    monkeypatch.setattr(engine, "_step", lambda cache, running: (steps.append(1), one_step(cache, running)))
+    drafted = engine.generate(requests)
+    assert [item.tokens for item in drafted] == [item.tokens for item in plain]
+    for mine, theirs in zip(drafted, plain, strict=True):
+        assert mine.logprobs == pytest.approx(theirs.logprobs, abs=1e-4)
+    assert len(steps) < 80
 
 
 def test_requests_that_share_a_beginning_get_what_they_get_alone(model):

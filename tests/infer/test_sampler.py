@@ -33,10 +33,13 @@ def test_top_p_keeps_the_smallest_set_that_holds_its_share(top_p, kept):
 
 
 def test_masked_tokens_are_never_chosen_and_log_probabilities_stay_unmasked():
-    logits = LOGITS.repeat(3, 1)
+    request = Request(prompt=(0,), max_tokens=1)
+    sampled = Request(prompt=(0,), max_tokens=1, temperature=1.0)
     masks = [b"\x00\x00\x01\x01", None, b"\x00\x01"]
-    requests = [Request(prompt=(0,), max_tokens=1)] * 3
-    tokens = choose(logits, requests, [Draw(0)] * 3, masks)
-    assert tokens == [2, 0, 1]
-    assert log_probabilities(logits, tokens) == pytest.approx([LOGITS[token].item() for token in tokens])
-    assert allowed([masks[2]], 4).tolist() == [[False, True, False, False]]
+    assert [choose(LOGITS, request, Draw(0), mask) for mask in masks] == [2, 0, 1]
+    draw = Draw(0)
+    assert {choose(LOGITS, sampled, draw, masks[0]) for _ in range(100)} == {2, 3}
+    tokens = [2, 0, 1]
+    expected = [LOGITS[token].item() for token in tokens]
+    assert log_probabilities(LOGITS.repeat(3, 1), tokens) == pytest.approx(expected)
+    assert allowed(masks[2], 4).tolist() == [False, True, False, False]

@@ -3,14 +3,16 @@
     requests --prefill, one at a time--> slots --decode steps, all slots together--> completions
 
 A request waits until a slot is free, has its prompt but for the last token computed in one forward pass (sharing the
-beginning that it has in common with the request before it), and then takes part in decode steps: each feeds one token
-of every running request through the model. Slots that fall free are filled at once, so a long completion keeps nobody
-waiting. Greedy output is that of a loop without any cache, token for token, up to rounding.
+beginning that it has in common with the request before it), and then takes part in decode steps: each feeds the last
+token of every running request, and a few drafted ones after it (`drafts.py`), through the model and keeps what the
+model agrees with. Slots that fall free are filled at once, so a long completion keeps nobody waiting. The output is
+that of a loop without cache or drafts, token for token, up to rounding; sampled output too, since each token still
+takes one random number.
 
 Weights may be bfloat16 (`fast_dtype`); hidden states then are too, but the head always runs in float32: bfloat16
 logits have ties, and log-probabilities would be off by several per cent.
 
-Not here: paging, preemption, speculative decoding.
+Not here: paging, preemption, draft models.
 """
 
 from collections import deque
@@ -23,6 +25,7 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from opencwm.errors import ConfigError
+from opencwm.infer.drafts import Drafter
 from opencwm.infer.kv_cache import KVCache, Prefix, common_length
 from opencwm.infer.sampler import Draw, choose, log_probabilities
 from opencwm.model.attention import PackedAttention
@@ -43,12 +46,23 @@ class Running:
     request: Request
     grammar: GrammarState | None
     draw: Draw
-    feed: int
-    """The token that the next decode step feeds."""
+    drafter: Drafter
+    """Knows the prompt and everything made so far; its last token is the next one to feed."""
     limit: int
     """Most tokens it may get."""
     tokens: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
+
+    @property
+    def finish(self) -> Finish | None:
+        if self.tokens and self.tokens[-1] in self.request.stop_ids:
+            return "stop"
+        return "length" if len(self.tokens) >= self.limit else None
+
+    def feed(self, num_drafted: int) -> list[int]:
+        """The last token and drafted ones, no more than may still be made."""
+        room = self.limit - len(self.tokens) - 1
+        return [self.drafter.tokens[-1], *self.drafter.draft(min(num_drafted, room))]
 
 
 class Engine:
@@ -60,24 +74,32 @@ class Engine:
         tokenizer: Tokenizer | None = None,
         *,
         max_batch: int = 32,
+        num_drafted: int = 8,
         threads: int | None = None,
         name: str = "local",
     ) -> None:
-        """`threads` sets PyTorch's number of CPU threads for the whole process; None leaves it."""
+        """`num_drafted` tokens are drafted per step, 0: none. `threads` sets PyTorch's number of CPU threads for the
+        whole process; None leaves it."""
         if threads is not None:
             torch.set_num_threads(threads)
         self.model = model.eval()
         self.tokenizer = tokenizer
         self.max_batch = max_batch
+        self.num_drafted = num_drafted
         self.name = name
         self._head = model.lm_head.weight.detach().float()
         self._prefix = Prefix(model.config)
 
     @classmethod
     def load(
-        cls, folder: Path, *, device: str = "cpu", dtype: torch.dtype | None = None, max_batch: int = 32,
+        cls,
+        folder: Path,
+        *,
+        device: str = "cpu",
+        dtype: torch.dtype | None = None,
+        max_batch: int = 32,
         threads: int | None = None,
-    ) -> "Engine":  # fmt: skip
+    ) -> "Engine":
         """The model and tokenizer in `folder`; `dtype` None takes the quicker one for the device."""
         target = torch.device(device)
         model = load(folder, dtype=dtype or fast_dtype(target)).to(target)
@@ -98,7 +120,9 @@ class Engine:
         """Completions as they finish, each with its request's index."""
         waiting = deque(enumerate(requests))
         num_slots = min(self.max_batch, len(requests))
-        cache = KVCache(self.model.config, num_slots, dtype=self._dtype, device=self._head.device)
+        cache = KVCache(
+            self.model.config, num_slots, dtype=self._dtype, device=self._head.device, spare=self.num_drafted
+        )
         running: list[Running] = []
         while waiting or running:
             while waiting and len(running) < num_slots:
@@ -110,14 +134,20 @@ class Engine:
                     continue
                 self._prefill(prompt[:-1], cache, slot=len(running))
                 grammar = request.grammar.start() if request.grammar is not None else None
-                draw = Draw(request.seed)
                 running.append(
-                    Running(index=index, request=request, grammar=grammar, draw=draw, feed=prompt[-1], limit=limit)
+                    Running(
+                        index=index,
+                        request=request,
+                        grammar=grammar,
+                        draw=Draw(request.seed),
+                        drafter=Drafter(prompt),
+                        limit=limit,
+                    )
                 )
             if running:
                 self._step(cache, running)
             for slot in reversed(range(len(running))):
-                finish = self._finished(running[slot])
+                finish = running[slot].finish
                 if finish is not None:
                     yield running[slot].index, self._completion(running[slot], finish)
                     last = running.pop()  # the last slot's sequence moves into the free one
@@ -180,25 +210,40 @@ class Engine:
         cache.load(slot, prefix, len(before))
 
     def _step(self, cache: KVCache, running: list[Running]) -> None:
-        """One more token for every running request."""
-        positions = cache.begin_step(len(running))
-        tokens = torch.tensor([item.feed for item in running], device=positions.device)
+        """At least one more token for every running request."""
+        fed = [item.feed(self.num_drafted) for item in running]
+        positions = cache.begin_step([len(tokens) for tokens in fed])
+        tokens = torch.tensor([token for row in fed for token in row], device=positions.device)
         logits = self._logits(self.model(tokens, positions, cache))
-        masks = [item.grammar.allowed() if item.grammar is not None else None for item in running]
-        chosen = choose(logits, [item.request for item in running], [item.draw for item in running], masks)
-        wanted = any(item.request.logprobs for item in running)
-        logprobs = log_probabilities(logits, chosen) if wanted else [0.0] * len(chosen)
-        for item, token, logprob in zip(running, chosen, logprobs, strict=True):
+        greedy: list[int] = logits.argmax(dim=-1).tolist()
+        made: list[tuple[Running, int, int]] = []
+        start = 0
+        for slot, (item, row) in enumerate(zip(running, fed, strict=True)):
+            kept = self._keep(item, row[1:], logits[start : start + len(row)], greedy[start : start + len(row)])
+            made += [(item, start + at, token) for at, token in enumerate(kept)]
+            cache.rewind(slot, len(row) - len(kept))
+            start += len(row)
+        if any(item.request.logprobs for item in running):
+            rows = torch.tensor([row for _, row, _ in made], device=positions.device)
+            logprobs = log_probabilities(logits[rows], [token for _, _, token in made])
+            for (item, _, _), logprob in zip(made, logprobs, strict=True):
+                item.logprobs.append(logprob)
+
+    def _keep(self, item: Running, drafted: list[int], logits_SV: Tensor, greedy: list[int]) -> list[int]:
+        """Make tokens of one request as long as the draft agrees with them: one more than it does."""
+        kept: list[int] = []
+        for place, best in enumerate(greedy):
+            mask = item.grammar.allowed() if item.grammar is not None else None
+            plain = item.request.temperature == 0 and (mask is None or (best < len(mask) and mask[best]))
+            token = best if plain else choose(logits_SV[place], item.request, item.draw, mask)
+            kept.append(token)
             item.tokens.append(token)
-            item.logprobs.append(logprob)
-            item.feed = token
+            item.drafter.extend([token])
             if item.grammar is not None:
                 item.grammar.accept(token)
-
-    def _finished(self, item: Running) -> Finish | None:
-        if item.feed in item.request.stop_ids:
-            return "stop"
-        return "length" if len(item.tokens) >= item.limit else None
+            if item.finish is not None or place == len(drafted) or token != drafted[place]:
+                break
+        return kept
 
     def _completion(self, item: Running, finish: Finish) -> Completion:
         text = ""

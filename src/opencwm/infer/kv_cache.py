@@ -4,14 +4,18 @@
 
 A `Prefix` holds the keys and values of every position of one prompt, so that any beginning of it can be continued:
 requests that share a beginning compute it once. A `KVCache` holds `num_slots` running sequences: a global layer keeps
-every position in a buffer that grows, a local layer only the last W in a ring (position p lies at p % W; the order of
-keys does not matter to attention, since RoPE has turned them already). One decode step feeds one token of each of the
-first `active` slots; their keys are padded to the longest, so that all of them share one attention call per layer.
+every position in a buffer that grows, a local layer the last R = W + `spare` in a ring (position p lies at p % R; the
+order of keys does not matter to attention, since RoPE has turned them already). One decode step feeds each of the first
+`active` slots a few tokens; queries and keys are padded to the longest, so that all slots share one attention call per
+layer. `rewind` then forgets the tokens that turned out wrong: at most `spare` of them, so that the ring still holds
+every key that a window can reach.
 
-A = active slots, C = positions held, W = window, N = query heads, K = key-value heads, G = N / K, H = head dimension.
+A = active slots, T = packed tokens of a step, S = most tokens of one slot in it, C = positions held, W = window,
+N = query heads, K = key-value heads, G = N / K, H = head dimension.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as functional
@@ -66,20 +70,45 @@ def attend_after(q_TNH: Tensor, keys_CKH: Tensor, values_CKH: Tensor, window: in
     return out[0].transpose(0, 1)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """Where the tokens of one decode step go."""
+
+    slots: Tensor
+    """Slot of each token (T,)."""
+    places: Tensor
+    """Of each token among those of its slot in this step (T,)."""
+    positions: Tensor
+    """Of each token in its sequence (T,)."""
+    ring_places: Tensor
+    """Index in the local layers' buffers (T,)."""
+    seen: Tensor
+    """What each query sees of the global layers' buffers: (A, S, C)."""
+    seen_local: Tensor
+    """The same of the rings: (A, S, R)."""
+
+
 class KVCache:
     """Ring and growing buffers of `num_slots` sequences; slots 0 .. active-1 take part in a decode step."""
 
-    def __init__(self, config: ModelConfig, num_slots: int, *, dtype: torch.dtype, device: torch.device) -> None:
+    def __init__(
+        self, config: ModelConfig, num_slots: int, *, dtype: torch.dtype, device: torch.device, spare: int = 0
+    ) -> None:
         self.config = config
+        self.spare = spare
         self.lengths = [0] * num_slots
         """Positions seen so far, per slot."""
-        widths = [config.window(layer) or 0 for layer in range(config.num_hidden_layers)]
+        self.ring = config.sliding_window + spare
+        is_local = [config.window(layer) is not None for layer in range(config.num_hidden_layers)]
         shape = (num_slots, config.num_key_value_heads)
-        self.keys = [torch.zeros(*shape, width, config.head_dim, dtype=dtype, device=device) for width in widths]
+        self.keys = [
+            torch.zeros(*shape, self.ring if local else 0, config.head_dim, dtype=dtype, device=device)
+            for local in is_local
+        ]
         self.values = [torch.zeros_like(keys) for keys in self.keys]
         self.capacity = 0
         """Positions that the global layers' buffers have room for."""
-        self._step: tuple[Tensor, ...] = ()
+        self._step: Step | None = None
 
     def load(self, slot: int, prefix: Prefix, length: int) -> None:
         """Let `slot` hold the first `length` positions of `prefix`, whatever it held before."""
@@ -87,14 +116,14 @@ class KVCache:
         self.reserve(length)
         self.lengths[slot] = length
         for layer in range(len(self.keys) if length else 0):
-            window = self.config.window(layer)
-            first = 0 if window is None else max(0, length - window)
+            is_local = self.config.window(layer) is not None
+            first = max(0, length - self.ring) if is_local else 0
             for held, source in ((self.keys[layer], prefix.keys[layer]), (self.values[layer], prefix.values[layer])):
                 rows = source[first:length].transpose(0, 1)
-                if window is None or length <= window:
+                if first == 0:
                     held[slot, :, :length] = rows
                 else:
-                    held[slot] = rows.roll(first % window, dims=1)  # position `first` lies at first % W
+                    held[slot] = rows.roll(first % self.ring, dims=1)  # position `first` lies at first % R
 
     def copy(self, source: int, target: int) -> None:
         """Branch: `target` holds what `source` holds."""
@@ -114,36 +143,65 @@ class KVCache:
                 if self.config.window(layer) is None:
                     buffers[layer] = functional.pad(held, (0, 0, 0, self.capacity - held.shape[2]))
 
-    def begin_step(self, active: int) -> Tensor:
-        """Prepare one more position of the first `active` slots; returns these positions (A,). The step itself is a
-        forward pass that attends to this cache."""
+    def begin_step(self, counts: Sequence[int]) -> Tensor:
+        """Prepare `counts[i]` more positions of slot i, packed slot after slot; returns these positions (T,). The step
+        itself is a forward pass that attends to this cache."""
+        assert 1 <= min(counts) <= max(counts) <= self.spare + 1, f"{counts} tokens with {self.spare} to spare"
         device = self.keys[0].device
-        longest = max(self.lengths[:active]) + 1
-        self.reserve(longest)
-        positions = torch.tensor(self.lengths[:active], device=device)
-        window = self.config.sliding_window
-        slots = torch.arange(active, device=device)
-        seen = torch.arange(longest, device=device)[None, :] <= positions[:, None]
-        seen_local = torch.arange(window, device=device)[None, :] <= positions[:, None]
-        self._step = (slots, positions, seen[:, None, None], positions % window, seen_local[:, None, None])
-        for slot in range(active):
-            self.lengths[slot] += 1
+        after = [length + count for length, count in zip(self.lengths, counts, strict=False)]
+        self.reserve(max(after))
+        slots = torch.tensor([slot for slot, count in enumerate(counts) for _ in range(count)], device=device)
+        places = torch.tensor([place for count in counts for place in range(count)], device=device)
+        befores = torch.tensor(self.lengths[: len(counts)], device=device)
+        positions = befores[slots] + places
+        # of the padded queries, those past a slot's own count see what its last one sees; their output is dropped
+        query_AS = (befores[:, None] + torch.arange(max(counts), device=device)[None, :])[:, :, None]
+        key = torch.arange(max(after), device=device)
+        # the ring's index r holds the last position that is r modulo R among those written so far
+        last = torch.tensor(after, device=device)[:, None] - 1
+        ring_key = (last - (last - torch.arange(self.ring, device=device)[None, :]) % self.ring)[:, None, :]
+        reached = (ring_key <= query_AS) & (ring_key > query_AS - self.config.sliding_window) & (ring_key >= 0)
+        self._step = Step(
+            slots=slots,
+            places=places,
+            positions=positions,
+            ring_places=positions % self.ring,
+            seen=key <= query_AS,
+            seen_local=reached,
+        )
+        self.lengths[: len(counts)] = after
         return positions
 
+    def rewind(self, slot: int, count: int) -> None:
+        """Forget the last `count` positions of a slot, all of them from its last step."""
+        assert 0 <= count <= self.spare, f"{count} positions back with {self.spare} to spare"
+        self.lengths[slot] -= count
+
     def __call__(self, layer: int, q_TNH: Tensor, k_TKH: Tensor, v_TKH: Tensor) -> Tensor:
-        slots, positions, seen, ring_positions, seen_local = self._step
-        if self.config.window(layer) is not None:
-            positions, seen = ring_positions, seen_local
+        step = self._step
+        assert step is not None, "begin_step comes first"
+        is_local = self.config.window(layer) is not None
+        at, seen = (step.ring_places, step.seen_local) if is_local else (step.positions, step.seen)
         keys, values = self.keys[layer], self.values[layer]
-        keys[slots, :, positions] = k_TKH.to(keys.dtype)
-        values[slots, :, positions] = v_TKH.to(values.dtype)
-        active, width = len(slots), seen.shape[-1]
-        # the G queries that share a key head are one query of length G, so no key is ever repeated
-        q_AKGH = q_TNH.view(active, keys.shape[1], -1, keys.shape[3]).to(keys.dtype)
-        out = functional.scaled_dot_product_attention(
-            q_AKGH, keys[:active, :, :width], values[:active, :, :width], attn_mask=seen
+        keys[step.slots, :, at] = k_TKH.to(keys.dtype)
+        values[step.slots, :, at] = v_TKH.to(values.dtype)
+        active, most, width = seen.shape
+        num_kv, head_dim = keys.shape[1], keys.shape[3]
+        q_ASNH = q_TNH.new_zeros(active, most, *q_TNH.shape[1:], dtype=keys.dtype)
+        q_ASNH[step.slots, step.places] = q_TNH.to(keys.dtype)
+        # the G queries that share a key head are G more queries of it, so no key is ever repeated
+        groups = q_TNH.shape[1] // num_kv
+        q_AKGSH = q_ASNH.view(active, most, num_kv, groups, head_dim).permute(0, 2, 3, 1, 4)
+        mask = seen[:, None, None].expand(active, 1, groups, most, width).reshape(active, 1, groups * most, width)
+        out_AKQH = functional.scaled_dot_product_attention(
+            q_AKGSH.reshape(active, num_kv, groups * most, head_dim),
+            keys[:active, :, :width],
+            values[:active, :, :width],
+            attn_mask=mask,
         )
-        return out.reshape(q_TNH.shape).to(q_TNH.dtype)
+        out_AKGSH = out_AKQH.view(active, num_kv, groups, most, head_dim)
+        out_ASNH = out_AKGSH.permute(0, 3, 1, 2, 4).reshape(active, most, num_kv * groups, head_dim)
+        return out_ASNH[step.slots, step.places].to(q_TNH.dtype)
 
 
 def common_length(left: Sequence[int], right: Sequence[int]) -> int:

@@ -1,11 +1,11 @@
-"""From logits to the next tokens of all running requests: greedy, temperature, top-p, grammar, log-probabilities.
+"""From logits to a request's next token: greedy, temperature, top-p, grammar, log-probabilities.
 
-    logits_AV --mask (grammar)--> / temperature --top-p--> token;   log p(token) from the unmasked logits
+    logits_V --mask (grammar)--> / temperature --top-p--> token;   log p(token) from the unmasked logits
 
 Every request draws from a random generator of its own, one uniform number per token, so a sample depends on its seed
 and not on what runs beside it.
 
-A = running requests, V = vocabulary.
+R = rows, V = vocabulary.
 """
 
 from collections.abc import Sequence
@@ -26,17 +26,13 @@ class Draw:
         return torch.rand(1, generator=self._generator, dtype=torch.float64).item()
 
 
-def choose(
-    logits_AV: Tensor, requests: Sequence[Request], draws: Sequence[Draw], masks: Sequence[bytes | None]
-) -> list[int]:
-    """The next token of each request; float32 logits. `masks` are what `GrammarState.allowed` gives."""
-    if any(mask is not None for mask in masks):
-        logits_AV = logits_AV.masked_fill(~allowed(masks, logits_AV.shape[1]).to(logits_AV.device), -torch.inf)
-    tokens: list[int] = logits_AV.argmax(dim=-1).tolist()
-    for row, request in enumerate(requests):
-        if request.temperature > 0:
-            tokens[row] = sample(logits_AV[row], request, draws[row].uniform())
-    return tokens
+def choose(logits_V: Tensor, request: Request, draw: Draw, mask: bytes | None) -> int:
+    """The next token of one request; float32 logits. `mask` is what `GrammarState.allowed` gives."""
+    if mask is not None:
+        logits_V = logits_V.masked_fill(~allowed(mask, len(logits_V)).to(logits_V.device), -torch.inf)
+    if request.temperature == 0:
+        return int(logits_V.argmax().item())
+    return sample(logits_V, request, draw.uniform())
 
 
 def sample(logits_V: Tensor, request: Request, uniform: float) -> int:
@@ -49,15 +45,13 @@ def sample(logits_V: Tensor, request: Request, uniform: float) -> int:
     return int(order[min(index, kept - 1)].item())
 
 
-def allowed(masks: Sequence[bytes | None], vocab_size: int) -> Tensor:
-    """The masks as one bool tensor (A, V); None allows everything, as do ids that a mask is too short to name not."""
-    everything = b"\x01" * vocab_size
-    rows = bytearray().join(everything if mask is None else mask.ljust(vocab_size, b"\x00") for mask in masks)
-    return torch.frombuffer(rows, dtype=torch.bool).view(len(masks), vocab_size)
+def allowed(mask: bytes, vocab_size: int) -> Tensor:
+    """The mask as a bool tensor (V,); ids that it is too short to name are not allowed."""
+    return torch.frombuffer(bytearray(mask.ljust(vocab_size, b"\x00")), dtype=torch.bool)
 
 
-def log_probabilities(logits_AV: Tensor, tokens: Sequence[int]) -> list[float]:
+def log_probabilities(logits_RV: Tensor, tokens: Sequence[int]) -> list[float]:
     """log p(token) of each row."""
-    chosen = logits_AV.gather(1, torch.tensor(tokens, device=logits_AV.device)[:, None])[:, 0]
-    logprobs: list[float] = (chosen - logits_AV.logsumexp(dim=-1)).tolist()
+    chosen = logits_RV.gather(1, torch.tensor(tokens, device=logits_RV.device)[:, None])[:, 0]
+    logprobs: list[float] = (chosen - logits_RV.logsumexp(dim=-1)).tolist()
     return logprobs
