@@ -12,13 +12,13 @@ import json
 import sys
 import tokenize
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from pathlib import Path
 
 from opencwm.data.record import CHILD, JOB, OUT, finished_lines
 from opencwm.errors import ConfigError, SandboxError
-from opencwm.prediction import check as check_call
+from opencwm.prediction import check
 from opencwm.sandbox import NamespaceSandbox
 from opencwm.sandbox.base import MIB, Enforced, ExecResult, Limits, Sandbox
 from opencwm.trace.recording.frame import Trace
@@ -32,7 +32,8 @@ MEMORY_BYTES = 4096 * MIB
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recording:
-    trace: Trace
+    traces: tuple[Trace, ...]
+    """One per thread that ran code in scope, the entry's first."""
     stdout: bytes
     stderr: bytes
     """What the program printed."""
@@ -40,28 +41,37 @@ class Recording:
     """Of the child as a whole, its start included."""
     enforced: Enforced
 
+    @property
+    def trace(self) -> Trace:
+        return self.traces[0]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Program:
     """Something to record."""
 
     source: str
-    filename: str = "program.py"
-    """Its name in the trace."""
-    module: str | None = None
-    """Dotted name, where it is run as a module."""
+    path: Path | None = None
+    """Its file, where it has one."""
+    package: str | None = None
+    """What its relative imports are relative to, where it is run as a module."""
     folder: Path | None = None
     """What it may import lies in here; None: nothing of its own."""
 
+    @property
+    def name(self) -> str:
+        return "the program" if self.path is None else self.path.name
+
     @classmethod
     def of_file(cls, path: Path) -> "Program":
-        return cls(source=read_source(path), filename=path.name, folder=path.resolve().parent)
+        return cls(source=read_source(path), path=path.absolute(), folder=path.absolute().parent)
 
     @classmethod
     def of_module(cls, name: str) -> "Program":
         """A module by its dotted name, looked for where `python -m` looks: here first, then what is installed."""
         path, root = find_module(name)
-        return cls(source=read_source(path), filename=str(path.relative_to(root)), module=name, folder=root)
+        package = ".".join(path.parent.relative_to(root).parts)
+        return cls(source=read_source(path), path=path, package=package, folder=root)
 
 
 def record(
@@ -76,17 +86,14 @@ def record(
 ) -> Recording:
     """Record `call` on the program, or its run as a script. Raises ConfigError for what is no Python or calls what is
     not there, and SandboxError where the child is lost without a result."""
-    check(program, call)
+    check_program(program, call)
     options = options or Options()
-    job = {
-        "source": program.source,
-        "call": call,
-        "filename": program.filename,
-        "argv": list(argv),
-        "options": asdict(options),
-        "module": program.module,
-        "sys_path": [str(program.folder)] if program.folder else [],
-    }
+    where = {"source": program.source} if program.path is None else {"path": str(program.path)}
+    if program.folder is not None:
+        where |= {"folder": str(program.folder)}
+    if program.package is not None:
+        where |= {"package": program.package}
+    job = {**where, "call": call, "argv": list(argv), "options": options.to_dict()}
     result = run_child(
         json.dumps(job).encode(),
         sandbox or NamespaceSandbox(),
@@ -97,12 +104,12 @@ def record(
     )
     lines = finished_lines(result.files.get(OUT, b""))
     if not lines:
-        raise SandboxError(f"{program.filename} was not recorded: {died(result) or 'its child wrote no result'}")
-    data = json.loads(lines[0])
-    if "error" in data:
-        raise ConfigError(f"{program.filename} cannot be recorded: {data['error']}")
+        raise SandboxError(f"{program.name} was not recorded: {died(result) or 'its child wrote no result'}")
+    error = json.loads(lines[0]).get("error")
+    if error is not None:
+        raise ConfigError(f"{program.name} cannot be recorded: {error}", fix="correct it and run again")
     return Recording(
-        trace=Trace.from_json(lines[0].decode()),
+        traces=tuple(Trace.from_json(line.decode()) for line in lines),
         stdout=result.stdout,
         stderr=result.stderr,
         wall_s=result.wall_s,
@@ -171,11 +178,11 @@ def find_module(name: str) -> tuple[Path, Path]:
     raise ConfigError(f"there is no module {name!r} to run", fix="check the name; it is looked for as by python -m")
 
 
-def check(program: Program, call: str | None) -> None:
+def check_program(program: Program, call: str | None) -> None:
     """Raise ConfigError where program or call are not Python, or where the call names what the program does not."""
-    parse(program.source, program.filename)
+    parse(program.source, program.name)
     if call is not None:
-        check_call(program.source, call)
+        check(program.source, call)
 
 
 def parse(source: str, filename: str) -> ast.Module:

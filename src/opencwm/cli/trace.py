@@ -47,13 +47,17 @@ def run(
     if output is not None:
         from opencwm.trace.files import write_traces
 
-        write_traces(output, [recording.trace])
+        write_traces(output, recording.traces)
         say(f"written to {output}")
     if as_json:
         sys.stderr.buffer.write(recording.stdout + recording.stderr)
-        _emit_trace(recording.trace)
+        for trace in recording.traces:
+            _emit_trace(trace)
         return
-    _show(recording.trace, show_all=show_all)
+    for trace in recording.traces:
+        if thread := trace.header.get("thread"):
+            out().print(f"\nthread {thread}", style="bold")
+        _show(trace, show_all=show_all)
     _show_printed("it printed", recording.stdout)
     _show_printed("on standard error", recording.stderr)
     say(f"{recording.wall_s:.2f} s in a guarded child: {recording.enforced.sentence}")
