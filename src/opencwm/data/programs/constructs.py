@@ -15,7 +15,7 @@ CORE = (
 """Every one of these is in at least a twentieth of the programs at full difficulty."""
 RARE = (
     "floats", "bit_operations", "loop_else", "star_arguments", "closures", "assertions", "raise", "finally",
-    "docstrings", "annotations", "keyword_arguments", "inheritance", "nested_lists",
+    "docstrings", "annotations", "keyword_arguments", "inheritance",
 )  # fmt: skip
 STRING_METHODS = frozenset(
     "upper lower title strip lstrip rstrip replace split join startswith endswith find rfind rindex isdigit isalpha "
@@ -149,8 +149,6 @@ class _Reader:
 
     def list_(self, node: ast.List) -> None:
         self.found.add("lists")
-        if any(isinstance(each, ast.List) for each in node.elts):
-            self.found.add("nested_lists")
 
     def class_(self, node: ast.ClassDef) -> None:
         self.found.add("classes")

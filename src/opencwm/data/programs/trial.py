@@ -37,7 +37,7 @@ def attempt(source: str, call: str) -> Trial:
     last_line: dict[FrameType, int] = {}
 
     def local(frame: FrameType, event: str, arg: Any) -> Any:
-        if event == "line":
+        if event == "line" and frame.f_code.co_name != "<genexpr>":
             if last_line.get(frame) == frame.f_lineno:
                 return local  # a comprehension goes round, on versions that run it inside the line's own frame
             last_line[frame] = frame.f_lineno

@@ -637,12 +637,12 @@ _add(
     "mixed -> list[str]",
     """
 def $f($s):
-    «return sorted(set($s))¦$seen = set($s)
-    return «len($seen)¦'a' in $seen¦sorted($seen)»¦$seen = set()
-    for $ch in $s:
+    «return sorted(set($s))¦return len(set($s))¦$out = []
+    for $ch in sorted(set($s)):
         if @cpred($ch):
-            $seen.add($ch)
-    return sorted($seen)»
+            $out.append($ch)
+    return $out¦return [$ch for $ch in sorted(set($s)) if $s.count($ch) > 1]¦$out = sorted(set($s.lower()))
+    return ''.join($out)»
 """,
 )
 

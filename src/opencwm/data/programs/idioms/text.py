@@ -304,12 +304,12 @@ def $f($s):
     §each $ch in $s:
         if $ch not in $u:
             §add $u <- $ch
-    return $u¦$seen = set()
+    return $u¦$seen = []
     $u = ''
     for $ch in $s:
         if $ch in $seen:
             continue
-        $seen.add($ch)
+        $seen.append($ch)
         $u += $ch
     return $u¦$u = $s[:1]
     for $ch in $s[1:]:
