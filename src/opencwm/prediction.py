@@ -22,7 +22,7 @@ from opencwm.errors import ConfigError, ProviderError
 from opencwm.protocols import Completion, Model, Request
 from opencwm.trace.compare import compare, outputs_equal
 from opencwm.trace.recording.frame import Frame, Locals, Trace
-from opencwm.trace.recording.recorder import framed
+from opencwm.trace.recording.stage import Program
 from opencwm.trace.stream import Parsed, Special
 from opencwm.trace.text import parse_text, render_text
 from opencwm.trace.tokens import parse, render
@@ -131,7 +131,7 @@ def prompt_of(source: str, call: str) -> Parsed:
     call = call.strip()
     check(source, call)
     entry = Frame("call", 0, "", 0, "def main():", locals=Locals({}))
-    return Parsed(context=framed(source, call), frames=[entry])
+    return Parsed(context=Program(source, call=call).context, frames=[entry])
 
 
 def check(source: str, call: str) -> None:

@@ -71,13 +71,18 @@ def random_requests(rng: random.Random, count: int, **changes) -> list[Request]:
     ]
 
 
+@pytest.fixture(scope="module")
+def requests_and_answers(model):
+    requests = random_requests(random.Random(1), 12)
+    return requests, [naive(model, list(request.prompt), request.max_tokens) for request in requests]
+
+
 @pytest.mark.parametrize("num_drafted", [0, 1, 8])
 @pytest.mark.parametrize("max_batch", [1, 3, 16])
-def test_greedy_equals_the_loop_without_a_cache(model, max_batch, num_drafted):
-    requests = random_requests(random.Random(max_batch), 12)
+def test_greedy_equals_the_loop_without_a_cache(model, requests_and_answers, max_batch, num_drafted):
+    requests, answers = requests_and_answers
     completions = Engine(model, max_batch=max_batch, num_drafted=num_drafted).generate(requests)
-    for request, completion in zip(requests, completions, strict=True):
-        tokens, logprobs = naive(model, list(request.prompt), request.max_tokens)
+    for completion, (tokens, logprobs) in zip(completions, answers, strict=True):
         assert completion.tokens == tokens
         assert completion.finish == "length"
         assert completion.logprobs == pytest.approx(logprobs, abs=1e-4)
