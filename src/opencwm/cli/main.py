@@ -19,6 +19,9 @@ from opencwm.cli import data, demo, doctor, evals, predict, trace, train
 from opencwm.cli.terminal import emit
 from opencwm.errors import OpenCWMError
 
+STOPPED = 130
+"""The status after Ctrl-C, as shells have it; typer returns it too."""
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -61,12 +64,11 @@ def run(argv: Sequence[str]) -> int:
     try:
         status = app(list(argv), standalone_mode=False)
         sys.stdout.flush()
-        return status if isinstance(status, int) else 0
+        return _stopped() if status == STOPPED else status if isinstance(status, int) else 0
     except OpenCWMError as error:
         return _report(error.sentence, error.fix, error.exit_status, is_json="--json" in own)
     except (KeyboardInterrupt, typer.Abort):
-        print("stopped", file=sys.stderr)
-        return 130
+        return _stopped()
     except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -75,6 +77,11 @@ def run(argv: Sequence[str]) -> int:
             raise
         sentence = _usage(error)
         return _report(sentence, _help_line(error), 2, is_json="--json" in own) if sentence else 2  # help was shown
+
+
+def _stopped() -> int:
+    print("stopped", file=sys.stderr)
+    return STOPPED
 
 
 def _usage(error: Any) -> str:

@@ -77,7 +77,7 @@ def trace_table(trace: Trace, *, width: int, show_all: bool = False) -> Table:
     for row in _shortened(rows, show_all):
         if row is None:
             left_out = len(rows) - MOST_ROWS
-            table.add_row("", "", Text(f"... {left_out:,} frames more; --all shows them", style="dim italic"), "")
+            table.add_row("...", "", "", Text(f"{left_out:,} frames more; --all shows them", style="dim italic"))
             continue
         table.add_row(str(row.line_no or ""), Text(*row.event), _code(row.depth, row.source_line), row.news)
     return table

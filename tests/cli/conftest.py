@@ -1,0 +1,51 @@
+"""The real command, in a process of its own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Result = subprocess.CompletedProcess[str]
+HALF = """\
+def half(n):
+    if n % 2:
+        raise ValueError("odd")
+    return n // 2
+
+def g(xs):
+    out = []
+    for x in xs:
+        try:
+            out.append(half(x))
+        except ValueError as e:
+            out.append(None)
+    return [y for y in out if y]
+"""
+
+
+@pytest.fixture
+def opencwm(tmp_path: Path) -> Callable[..., Result]:
+    """`opencwm(*argv)` in an empty folder: status, stdout, stderr."""
+
+    def run(*argv: str, stdin: str = "") -> Result:
+        env = {**os.environ, "COLUMNS": "200", "OMP_NUM_THREADS": "1"}
+        return subprocess.run(
+            [sys.executable, "-m", "opencwm", *argv],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env=env,
+            timeout=120,
+        )
+
+    return run
+
+
+@pytest.fixture
+def half(tmp_path: Path) -> str:
+    (tmp_path / "half.py").write_text(HALF)
+    return "half.py"
