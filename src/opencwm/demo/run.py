@@ -45,6 +45,9 @@ HELDOUT = "heldout.jsonl.gz"
 TRAINING = "training.json"
 """In the model's folder: how to train on from where it stopped (`going_on`)."""
 
+CHUNK = 12
+"""Held-out programs predicted together."""
+
 Say = Callable[[str], None]
 
 
@@ -55,13 +58,15 @@ class DemoConfig:
     """`nano` or a model folder with its tokenizer, held-out sample and optimizer state."""
     train_s: float = 60.0
     seed: int = 0
-    num_programs: int = 600
+    num_programs: int = 480
     """Programs to record for training, before any is dropped; half of them functions of the standard library."""
     harvest: tuple[str, ...] = ("stdlib",)
-    num_measured: int = 80
-    """Held-out programs whose every frame is predicted after the true ones."""
-    num_predicted: int = 40
-    """Of these, programs that are predicted freely from their first frame on."""
+    num_measured: int = 96
+    """Most held-out programs whose every frame is predicted after the true ones."""
+    num_predicted: int = 48
+    """Most of these that are predicted freely from their first frame on."""
+    patience_s: float = 45.0
+    """Seconds after which measuring, or predicting, takes on no further programs."""
     num_shown: int = 24
     """Of these, programs on the page."""
     max_frames: int = 120
@@ -117,16 +122,18 @@ def run_demo(config: DemoConfig, *, say: Say) -> DemoResult:
             tell(f"The child that runs them: {NamespaceSandbox().enforced().sentence}.")
         with clock.step("Train", say) as tell:
             before = load_engine(folder, config)
-            say(f"   every frame of {len(heldout)} held-out programs, as shipped")
-            measured = {BEFORE: forced(before, heldout), COPY: copied(heldout)}
+            say("   predicting every frame of held-out programs with the model as shipped")
+            measured = {BEFORE: forced(before, heldout, patience_s=config.patience_s)}
+            heldout = heldout[: len(measured[BEFORE])]
+            measured[COPY] = copied(heldout)
             trained = train_on(config, folder, work, say, losses)
             after = load_engine(trained, config)
-            say("   the same frames, after training")
+            say(f"   the same frames after training, of {len(heldout)} programs")
             measured[AFTER] = forced(after, heldout)
             tell(trained_in_words(measured, losses))
         with clock.step("Predict", say) as tell:
-            programs = heldout[: config.num_predicted]
-            predictions = predict_freely(after, programs, say)
+            predictions = predict_freely(after, heldout[: config.num_predicted], config.patience_s, say)
+            programs = heldout[: len(predictions)]
             num_frames = sum(len(prediction.frames) - 1 for prediction in predictions)
             tell(f"{num_frames:,} frames of {len(programs)} held-out programs, each from its call on.")
         with clock.step("Compare", say) as tell:
@@ -192,7 +199,7 @@ def record_programs(config: DemoConfig, folder: Path, out: Path, say: Say) -> Ma
         shard_size=max(1, config.num_programs // 4),
         share_functions=0.5,
         harvest=tuple(places),
-        calls_per_function=4,
+        calls_per_function=3,
         ramp=0.0,
         heldout=str(folder / HELDOUT),
     )
@@ -256,12 +263,24 @@ def going_on(folder: Path, config: DemoConfig) -> Any:
     )
 
 
-def forced(engine: "Engine", traces: Sequence[Trace]) -> list[Comparison]:
-    """Each frame after the true ones."""
+def forced(engine: "Engine", traces: Sequence[Trace], *, patience_s: float | None = None) -> list[Comparison]:
+    """Each frame after the true ones; with `patience_s`, of as many traces as that allows."""
     from opencwm.evals.forced import predict_forced
 
-    predicted = predict_forced(engine, traces)
-    return [compare_frames(trace, frames, given=1) for trace, frames in zip(traces, predicted, strict=True)]
+    results: list[Comparison] = []
+    for chunk in chunks(traces, patience_s):
+        predicted = predict_forced(engine, chunk)
+        results += [compare_frames(trace, frames, given=1) for trace, frames in zip(chunk, predicted, strict=True)]
+    return results
+
+
+def chunks(traces: Sequence[Trace], patience_s: float | None) -> Iterator[Sequence[Trace]]:
+    """The traces, some at a time, until patience ends; at least once."""
+    until = None if patience_s is None else time.monotonic() + patience_s
+    for start in range(0, len(traces), CHUNK):
+        if start and until is not None and time.monotonic() > until:
+            return
+        yield traces[start : start + CHUNK]
 
 
 def copied(traces: Sequence[Trace]) -> list[Comparison]:
@@ -286,15 +305,15 @@ def trained_in_words(measured: Mapping[str, Sequence[Comparison]], losses: Seque
 # ---- 3. predict, 4. compare
 
 
-def predict_freely(engine: "Engine", traces: Sequence[Trace], say: Say) -> list["Prediction"]:
+def predict_freely(engine: "Engine", traces: Sequence[Trace], patience_s: float, say: Say) -> list["Prediction"]:
+    """From the call to the end, of as many traces as patience allows."""
     from opencwm.prediction import predict_many
 
     predictions: list[Prediction] = []
-    batch = 10
-    for start in range(0, len(traces), batch):
-        calls = [(source, call or "") for source, call in map(program_of, traces[start : start + batch])]
-        predictions += predict_many(calls, engine, max_frames=max(len(t.frames) for t in traces) + 20)
-        say(f"   {len(predictions)}/{len(traces)} programs")
+    for chunk in chunks(traces, patience_s):
+        calls = [(source, call or "") for source, call in map(program_of, chunk)]
+        predictions += predict_many(calls, engine, max_frames=max(len(trace.frames) for trace in chunk) + 20)
+        say(f"   {len(predictions)} programs")
     return predictions
 
 
