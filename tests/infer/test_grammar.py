@@ -1,6 +1,7 @@
 import json
 import random
 import re
+from pathlib import Path
 
 import llguidance
 import numpy as np
@@ -8,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from opencwm.data.programs import generate
 from opencwm.infer.grammar import TraceGrammar, TraceState, json_automaton, json_table
 from opencwm.tokenizer import Tokenizer
 from opencwm.trace.recording.frame import Frame, Locals, Trace
+from opencwm.trace.recording.recorder import record_source
 from opencwm.trace.text import render_text
 from opencwm.trace.tokens import parse, render, render_context
 
@@ -80,6 +83,26 @@ def test_a_true_trace_is_accepted(tokenizer):
     assert accepts(TraceGrammar(SOURCE, tokenizer), tokens[start:])
     for cut in range(start, len(tokens)):
         assert accepts(TraceGrammar(SOURCE, tokenizer, prefix=tokens[start:cut]), tokens[cut:])
+
+
+FOLDER = Path(__file__).parents[1] / "golden" / "programs"
+GOLDEN = [path for path in sorted(FOLDER.glob("*.py")) if "def run(" in path.read_text()]
+
+
+@pytest.mark.parametrize("program", GOLDEN, ids=lambda path: path.stem)
+def test_recorded_traces_of_every_construct_are_accepted(tokenizer, program):
+    recorded = record_source(program.read_text(), call="run()")
+    assert len(recorded.frames) > 3
+    tokens = render(recorded, tokenizer)[len(render_context(recorded.context, tokenizer)) :]
+    assert accepts(TraceGrammar(recorded.context, tokenizer), tokens)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_traces_of_generated_programs_are_accepted(tokenizer, seed):
+    program = generate(seed)
+    recorded = record_source(program.source, call=program.call)
+    tokens = render(recorded, tokenizer)[len(render_context(recorded.context, tokenizer)) :]
+    assert accepts(TraceGrammar(recorded.context, tokenizer), tokens)
 
 
 names = st.text(st.characters(categories=["Ll", "Lu", "Lo"]), min_size=1, max_size=8)
