@@ -31,7 +31,7 @@ from opencwm.trace.recording.options import Options
 
 CLASSES = ((1, 10), (11, 30), (31, 100), (101, 256))
 """Lengths in frames, both ends included."""
-SHARES = (0.12, 0.30, 0.40, 0.18)
+SHARES = (0.12, 0.36, 0.43, 0.09)
 MIN_CONSTRUCT_SHARE = 0.05
 MAX_DRAWS_PER_PROGRAM = 60
 PROGRAMS, STATISTICS = "programs.jsonl.gz", "heldout.json"
