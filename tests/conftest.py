@@ -1,1 +1,11 @@
-"""What every test may use; the machine's threads are kept for the tests that run beside one another."""
+"""What every test runs under: other interpreters where they are found (`interpreters.py`), few threads, few surprises."""
+
+import os
+
+import hypothesis
+
+pytest_plugins = ["interpreters"]
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: tests are small, machines are shared
+hypothesis.settings.register_profile("default", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("default")

@@ -29,7 +29,8 @@ def find_interpreters() -> dict[str, Path]:
     found = {}
     for minor, answers in asked.items():
         for path, process in answers:
-            if f"3.{minor}" not in found and _answer(process).startswith(f"3.{minor}."):
+            answer = _answer(process)  # every one that was asked is waited for
+            if f"3.{minor}" not in found and answer.startswith(f"3.{minor}."):
                 found[f"3.{minor}"] = path
     return found
 
