@@ -102,10 +102,12 @@ def _target(rng: random.Random, dial: Dial) -> tuple[int, int]:
         for (_, upper), weight in zip(LENGTH_CLASSES, LENGTH_WEIGHTS, strict=True)
     ]
     weights[0] += 0.4 * (1 - dial.level)
-    classes = [(max(low, a), min(high, b)) for a, b in LENGTH_CLASSES]
-    usable = [
-        (each, weight) for each, weight in zip(classes, weights, strict=True) if each[0] <= each[1] and weight > 0
-    ]
+    usable = []
+    for (first, last), weight in zip(LENGTH_CLASSES, weights, strict=True):
+        cut = max(low, first), min(high, last)
+        width = cut[1] - cut[0] + 1  # a class of which little is left is aimed at as seldom
+        if width > 0 and weight > 0:
+            usable.append((cut, weight * width / (last - first + 1)))
     if not usable:
         return dial.target_frames
     return rng.choices([each for each, _ in usable], [weight for _, weight in usable])[0]

@@ -40,6 +40,13 @@ TYPES = {
     "numeric_bad": "str",
     "char": "str",
     "sep": "str",
+    "turns": "str",
+    "short_word": "str",
+    "tight_expr": "str",
+    "board": "list[str]",
+    "log_lines": "list[str]",
+    "instructions": "list[str]",
+    "tree": "tuple | None",
     "step": "int",
     "name": "str",
     "three_chars": "str",
@@ -297,6 +304,11 @@ class Values:
             for _ in range(self.rng.randint(1, 3))
         ]
 
+    def tree(self, depth: int) -> tuple[int, Any, Any]:
+        """A binary tree of (value, left, right)."""
+        left, right = (self.tree(depth - 1) if depth and self.rng.random() < 0.6 else None for _ in range(2))
+        return self.rng.randint(0, 9), left, right
+
     def records(self) -> list[dict[str, Any]]:
         label, number = self.rng.choice(["name", "item", "id"]), self.rng.choice(["score", "price", "qty", "age"])
         people = self.rng.sample(PEOPLE, self.rng.randint(2, 3))
@@ -429,6 +441,15 @@ _MAKERS: dict[str, Callable[[Values], Any]] = {
     "no_memo": lambda v: None,
     "step": lambda v: v.rng.randint(-6, 25),
     "name": lambda v: v.rng.choice(PEOPLE),
+    "turns": lambda v: "".join(v.rng.choice("FFLRF") for _ in range(v.rng.randint(3, 7))),
+    "short_word": lambda v: "".join(v.rng.choice("abct") for _ in range(v.rng.randint(2, 3))),
+    "tight_expr": lambda v: _expression(v).replace(" ", "").replace("*", "+"),
+    "board": lambda v: ["".join(v.rng.choice("XO.XO") for _ in range(3)) for _ in range(3)],
+    "log_lines": lambda v: [f"{v.rng.choice(['info', 'warn', 'ERROR', 'info'])}: {v.word()}" for _ in range(v.size())],
+    "instructions": lambda v: [
+        f"{v.rng.choice(['add', 'sub', 'mul', 'add', 'nop'])} {v.rng.randint(1, 6)}" for _ in range(v.size())
+    ],
+    "tree": lambda v: v.tree(2),
     "csv": _csv,
     "csv_ints": _csv_ints,
     "kv": _kv,

@@ -151,18 +151,18 @@ _class(
     "int_pairs -> list[int]",
     """
 class $g:
-    def __init__(self, a, b):
-        self.a = a
-        self.b = b
+    def __init__(self, across, up):
+        self.across = across
+        self.up = up
 
     def plus(self, other):
-        return $g(self.a + other.a, self.b + other.b)
+        return $g(self.across + other.across, self.up + other.up)
 
 def $f($pairs):
     $total = $g(0, 0)
     for $a, $b in $pairs:
         $total = $total.plus($g($a, $b))
-    return [$total.a, $total.b]
+    return [$total.across, $total.up]
 """,
     level=0.6,
 )
