@@ -14,7 +14,7 @@ end. That differs only where equal parts are shared in one value and not in the 
 from __future__ import annotations
 
 import marshal
-from typing import Any, Optional, Tuple
+from typing import Any, List, Optional, Tuple
 
 from .guarded_repr import GuardedRepr
 from .options import Options
@@ -89,7 +89,7 @@ class Writer:
     def _look_plain(self, value: Any, cls: type, last: Optional[Seen]) -> Optional[Seen]:
         """None for all others."""
         if len(value) > MANY:
-            return None
+            return self._look_long(value) if cls is list or cls is tuple else None
         widest = _plain_width(value, cls, PLAIN_DEPTH)
         if widest is None:
             return None
@@ -100,6 +100,22 @@ class Writer:
         if last is not None and last[1] == key:
             return last
         text, is_cut = self._plain_cut(value, widest)
+        return (_NO_REF, key, text, is_cut)
+
+    def _look_long(self, value: Any) -> Optional[Seen]:
+        """A long list or tuple of atoms: the text is taken from pieces, until it is long enough to be compared."""
+        pieces: List[str] = []
+        size = 0
+        for start in range(0, len(value), MANY):
+            part = list(value[start : start + MANY])
+            if not _ATOM_IDS.issuperset(map(id, map(type, part))):
+                return None
+            pieces.append(self._plain_text(part)[1:-1])
+            size += len(pieces[-1]) + 2
+            if size > CAP:
+                break
+        key = (hash(("[" if type(value) is list else "(") + ", ".join(pieces)[: CAP - 1]), len(value))
+        text, is_cut = self._texts.cut(value)
         return (_NO_REF, key, text, is_cut)
 
     def _plain_cut(self, value: Any, widest: int) -> Tuple[str, bool]:
