@@ -8,7 +8,7 @@ which no training of ours may see. Accuracies are those of the model as it ships
 minute of training, whichever way they went. Left out: anything that takes longer than a coffee.
 """
 
-import json
+import random
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +23,7 @@ from opencwm.data.recipe import Recipe
 from opencwm.data.record import program_of, record_many
 from opencwm.demo.page import AFTER, BEFORE, COPY, Measured, digest, estimates, report_of
 from opencwm.errors import ConfigError
+from opencwm.recipes.data import HELDOUT
 from opencwm.report import (
     LossPoint,
     Step,
@@ -37,14 +38,12 @@ from opencwm.trace.recording.frame import Trace
 if TYPE_CHECKING:
     from opencwm.infer.engine import Engine
     from opencwm.prediction import Prediction
+    from opencwm.train.loop import LoopConfig
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 """There in a checkout; a wheel has none."""
-HELDOUT = "heldout.jsonl.gz"
-"""In the model's folder: a sample of the frozen held-out set, as traces."""
-TRAINING = "training.json"
-"""In the model's folder: how to train on from where it stopped (`going_on`)."""
-
+FINAL_RATE = 0.02
+"""Share of the peak learning rate that training goes on at (guess: where the model's own training ended)."""
 CHUNK = 12
 """Held-out programs predicted together."""
 
@@ -55,7 +54,7 @@ Say = Callable[[str], None]
 class DemoConfig:
     output: Path = Path("report.html")
     model: str = "nano"
-    """`nano` or a model folder with its tokenizer, held-out sample and optimizer state."""
+    """`nano` or a model folder, with its tokenizer and optimizer state."""
     train_s: float = 60.0
     seed: int = 0
     num_programs: int = 480
@@ -110,14 +109,14 @@ class Clock:
 def run_demo(config: DemoConfig, *, say: Say) -> DemoResult:
     """All of it. Raises ConfigError where the model's folder is not one that the demo can use."""
     folder = model_folder(config.model)
-    heldout = read_heldout(folder, config)
+    heldout = read_heldout(config)
     clock = Clock()
     losses: list[LossPoint] = []
     say(f"OpenCWM {__version__}: record, train, predict, compare; about four minutes")
     with tempfile.TemporaryDirectory(prefix="opencwm-demo-") as name:
         work = Path(name)
         with clock.step("Record", say) as tell:
-            manifest = record_programs(config, folder, work / "data", say)
+            manifest = record_programs(config, work / "data", say)
             tell(recorded_in_words(manifest))
             tell(f"The child that runs them: {NamespaceSandbox().enforced().sentence}.")
         with clock.step("Train", say) as tell:
@@ -171,14 +170,12 @@ def model_folder(name: str) -> Path:
     return folder
 
 
-def read_heldout(folder: Path, config: DemoConfig) -> list[Trace]:
-    """Programs that no training has seen, shortest first every other time, so that the page shows all lengths."""
+def read_heldout(config: DemoConfig) -> list[Trace]:
+    """Programs that no training of ours has seen, drawn from the frozen set."""
     from opencwm.evals.traces import load_traces
 
-    if not (folder / HELDOUT).is_file():
-        raise ConfigError(f"{folder} has no {HELDOUT}: programs that it was not trained on", fix="use --model nano")
-    traces = [trace for trace in load_traces(folder / HELDOUT) if len(trace.frames) <= config.max_frames]
-    return traces[: config.num_measured]
+    traces = [trace for trace in load_traces(HELDOUT) if len(trace.frames) <= config.max_frames]
+    return random.Random(config.seed).sample(traces, min(config.num_measured, len(traces)))
 
 
 def load_engine(folder: Path, config: DemoConfig) -> "Engine":
@@ -190,7 +187,7 @@ def load_engine(folder: Path, config: DemoConfig) -> "Engine":
 # ---- 1. record
 
 
-def record_programs(config: DemoConfig, folder: Path, out: Path, say: Say) -> Mapping[str, Any]:
+def record_programs(config: DemoConfig, out: Path, say: Say) -> Mapping[str, Any]:
     """A small dataset: functions with the inputs that people gave them, and generated programs."""
     places = [*config.harvest, *([str(EXAMPLES)] if EXAMPLES.is_dir() else [])]
     recipe = Recipe(
@@ -201,7 +198,7 @@ def record_programs(config: DemoConfig, folder: Path, out: Path, say: Say) -> Ma
         harvest=tuple(places),
         calls_per_function=3,
         ramp=0.0,
-        heldout=str(folder / HELDOUT),
+        heldout=str(HELDOUT),
     )
     say("   reading the standard library for functions and for inputs that people gave them")
     return build(recipe, out, num_workers=config.threads, say=lambda line: say(f"   {line}"))
@@ -236,7 +233,7 @@ def train_on(config: DemoConfig, folder: Path, work: Path, say: Say, losses: lis
         data=work / "data",
         tokenizer=folder,
         run=work / "run",
-        loop=going_on(folder, config),
+        loop=going_on(config),
         start=folder,
         seed=config.seed,
     )
@@ -244,18 +241,19 @@ def train_on(config: DemoConfig, folder: Path, work: Path, say: Say, losses: lis
     return stage.run / "model"
 
 
-def going_on(folder: Path, config: DemoConfig) -> Any:
-    """The loop that trains on at the rate that the model's own training ended with (`training.json`)."""
-    from opencwm.config import override
-    from opencwm.train.loop import LoopConfig
+def going_on(config: DemoConfig) -> "LoopConfig":
+    """The loop of `nano`'s recipe, at the rate that it ended with."""
+    from opencwm.recipes.train import nano
     from opencwm.train.schedule import ScheduleConfig
+    from opencwm.train.stage import adapted
 
-    path = folder / TRAINING
-    settings = json.loads(path.read_text(encoding="utf-8"))["going_on"] if path.is_file() else []
-    loop = override(LoopConfig(num_steps=1_000_000), settings)
+    loop = nano().loop
     return replace(
         loop,
+        num_steps=1_000_000,
+        optim=adapted(loop.optim, FINAL_RATE),
         schedule=ScheduleConfig(kind="constant", warmup_steps=1),
+        compile=False,  # it would take the minute to compile, and wants a C++ compiler
         threads=config.threads,
         seed=config.seed,
         log_every=4,
@@ -337,6 +335,6 @@ def facts_of(config: DemoConfig, folder: Path, manifest: Mapping[str, Any]) -> d
     return {
         "command": f"opencwm demo --model {config.model} --train-s {config.train_s:g} --seed {config.seed}",
         "model": f"{config.model}, weights {digest(folder / 'model.safetensors')}",
-        "held-out sample": digest(folder / HELDOUT),
+        "held-out set": digest(HELDOUT),
         "seeds": f"programs {manifest['recipe']['seed']}, order {config.seed}; decoding is greedy",
     }
