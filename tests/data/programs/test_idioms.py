@@ -72,7 +72,7 @@ def test_every_kind_of_value_is_drawn_and_written():
     for kind in TYPES:
         value = Values(rng, LIMITS).draw(kind)
         assert eval(literal(value)) == value, kind
-    assert literal({3, 1, 2}) == "{1, 2, 3}"
+    assert literal({9, 8, 1}) == "{1, 8, 9}"
     assert literal(set()) == "set()"
 
 
