@@ -23,6 +23,7 @@ COMMANDS = [
     ["data", "build"],
     ["data", "peek"],
     ["data", "stats"],
+    ["data", "tokenizer"],
     ["train"],
     ["eval", "run"],
     ["eval", "report"],

@@ -1,7 +1,8 @@
-"""`opencwm data build | peek | stats`: datasets, from sources of programs to shards of traces."""
+"""`opencwm data build | peek | stats | tokenizer`: datasets, from sources of programs to shards of traces."""
 
 import json
-from collections.abc import Mapping
+import random
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -46,6 +47,49 @@ def build(
         say(f"look into it: opencwm data peek {output}")
 
 
+@app.command("tokenizer")
+def tokenizer(
+    folder: Folder,
+    output: Annotated[Path, typer.Option("-o", metavar="DIR", help="Where tokenizer.json goes.")],
+    vocab_size: Annotated[int, typer.Option(help="Most tokens, special ones included.", min=1)] = 1024,
+    count: Annotated[int, typer.Option("-n", help="Learn from so many traces.", min=1)] = 20_000,
+    seed: Annotated[int, typer.Option(help="Another seed, other traces.")] = 0,
+) -> None:
+    """Train a tokenizer on a dataset: byte-level BPE with CWM's special tokens.
+
+    Try: opencwm data tokenizer runs/data -o runs/tokenizer
+    """
+    from opencwm.tokenizer import Tokenizer
+
+    trained = Tokenizer.train(_texts(folder, count, seed), vocab_size)
+    trained.save(output)
+    print(f"{output}  {trained.vocab_size:,} tokens")
+
+
+def _texts(folder: Path, count: int, seed: int) -> Iterator[str]:
+    """The text form of some traces from all shards; those that have none are left out."""
+    from opencwm.trace.files import read_parquet
+    from opencwm.trace.text import render_text
+
+    rng = random.Random(seed)
+    shards = _shards(folder)
+    share = -(-count // len(shards))
+    for shard in shards:
+        traces = list(read_parquet(shard))
+        for trace in rng.sample(traces, min(share, len(traces))):
+            try:
+                yield render_text(trace)
+            except DataError:
+                say("left out a trace that contains markup")
+
+
+def _shards(folder: Path) -> list[Path]:
+    shards = sorted(folder.glob("shard-*.parquet"))
+    if not shards:
+        raise DataError(f"{folder} is not a dataset: it has no shards", fix="make one: opencwm data build")
+    return shards
+
+
 @app.command("peek")
 def peek(
     folder: Folder,
@@ -57,15 +101,10 @@ def peek(
 
     Try: opencwm data peek runs/data -n 1
     """
-    import random
-
     from opencwm.trace.files import read_rows
 
     rng = random.Random(seed)
-    shards = sorted(folder.glob("shard-*.parquet"))
-    if not shards:
-        raise DataError(f"{folder} is not a dataset: it has no shards", fix="make one: opencwm data build")
-    rows = list(read_rows(rng.choice(shards)))
+    rows = list(read_rows(rng.choice(_shards(folder))))
     for row in rng.sample(rows, min(count, len(rows))):
         if as_json:
             emit({"trace_id": row.trace_id, "source": row.source, "trace": json.loads(row.trace.to_json())})

@@ -23,7 +23,7 @@ from opencwm.data.recipe import Recipe
 from opencwm.data.record import program_of, record_many
 from opencwm.demo.page import AFTER, BEFORE, COPY, Measured, digest, estimates, report_of
 from opencwm.errors import ConfigError
-from opencwm.recipes.data import HELDOUT
+from opencwm.recipes.nano import HELDOUT
 from opencwm.report import (
     LossPoint,
     Step,
@@ -243,11 +243,11 @@ def train_on(config: DemoConfig, folder: Path, work: Path, say: Say, losses: lis
 
 def going_on(config: DemoConfig) -> "LoopConfig":
     """The loop of `nano`'s recipe, at the rate that it ended with."""
-    from opencwm.recipes.train import nano
+    from opencwm.recipes import nano
     from opencwm.train.schedule import ScheduleConfig
     from opencwm.train.stage import adapted
 
-    loop = nano().loop
+    loop = nano.train().loop
     return replace(
         loop,
         num_steps=1_000_000,

@@ -1,0 +1,51 @@
+"""`opencwm data`, on a dataset of a few programs."""
+
+import json
+
+import pytest
+
+from opencwm.data.build import build
+from opencwm.data.recipe import Recipe
+from opencwm.tokenizer import Tokenizer
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dataset")
+    build(Recipe(num_programs=12, shard_size=6), folder, say=lambda line: None)
+    return str(folder)
+
+
+def test_stats_are_the_manifest(opencwm, dataset):
+    data = json.loads(opencwm("data", "stats", dataset, "--json").stdout)
+    assert data["num_traces"] == sum(data["kept"].values())
+    table = opencwm("data", "stats", dataset).stdout
+    assert f"{data['num_frames']:,}" in table
+
+
+def test_peek_shows_as_many_traces_as_asked_for(opencwm, dataset):
+    lines = opencwm("data", "peek", dataset, "-n", "2", "--json").stdout.splitlines()
+    assert [set(json.loads(line)) for line in lines] == [{"trace_id", "source", "trace"}] * 2
+    assert "def main():" in opencwm("data", "peek", dataset, "-n", "1").stdout
+
+
+def test_a_tokenizer_is_learned_and_can_be_loaded(opencwm, dataset, tmp_path):
+    done = opencwm("data", "tokenizer", dataset, "-o", "tok", "--vocab-size", "500")
+    assert done.returncode == 0, done.stderr
+    loaded = Tokenizer.load(tmp_path / "tok")
+    assert 273 < loaded.vocab_size <= 500
+    assert loaded.decode(loaded.encode("def f(x):\n    return x\n")) == "def f(x):\n    return x\n"
+
+
+def test_a_dry_run_prints_the_recipe_and_makes_nothing(opencwm, tmp_path):
+    done = opencwm("data", "build", "nano", "-o", "out", "--dry-run", "num_programs=7")
+    assert json.loads(done.stdout)["num_programs"] == 7
+    assert not (tmp_path / "out").exists()
+    train = opencwm("train", "nano", "--dry-run", "loop.num_steps=3")
+    assert json.loads(train.stdout)["loop"]["num_steps"] == 3
+
+
+def test_a_setting_that_does_not_exist_is_refused_with_the_nearest(opencwm):
+    done = opencwm("train", "nano", "loop.num_step=3")
+    assert done.returncode == 2
+    assert "did you mean 'loop.num_steps'?" in done.stderr
