@@ -1,0 +1,59 @@
+"""`nano`: the model that ships with the project, from its programs to its weights.
+
+    opencwm data build nano -o runs/nano-data
+    opencwm data tokenizer runs/nano-data -o runs/nano-tokenizer
+    opencwm train nano
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from opencwm.data.recipe import Recipe
+
+if TYPE_CHECKING:
+    from opencwm.train.stage import StageConfig
+
+HELDOUT = Path(__file__).parent.parent / "evals" / "heldout" / "programs.jsonl.gz"
+
+
+def data() -> Recipe:
+    """Generated programs of rising difficulty; nothing of the held-out set is in it."""
+    return Recipe(num_programs=100_000, easiest=0.1, ramp=0.3, heldout=str(HELDOUT))
+
+
+def train() -> "StageConfig":
+    """From nothing, about 5M parameters."""
+    from opencwm.model.config import ModelConfig
+    from opencwm.train.loop import LoopConfig
+    from opencwm.train.optim import OptimConfig
+    from opencwm.train.schedule import ScheduleConfig
+    from opencwm.train.stage import StageConfig
+
+    return StageConfig(
+        data=Path("runs/nano-data"),
+        tokenizer=Path("runs/nano-tokenizer"),
+        run=Path("runs/nano"),
+        model=ModelConfig(
+            vocab_size=1024,  # replaced by the tokenizer's
+            hidden_size=256,
+            intermediate_size=768,
+            num_hidden_layers=6,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            head_dim=64,
+            # a local layer first: the global one after it can then match what precedes a token; the last is global
+            layer_types=("sliding_attention", "full_attention") * 3,
+            sliding_window=128,
+            max_position_embeddings=8192,
+            rope_theta=10_000.0,
+            qk_norm=True,
+        ),
+        loop=LoopConfig(
+            num_steps=4200,
+            seq_len=2048,
+            num_rows=2,
+            compile=True,
+            optim=OptimConfig(kind="muon", lr=0.01, adam_lr=0.012),
+            schedule=ScheduleConfig(kind="trapezoid", warmup_steps=50, decay_share=0.4),
+        ),
+    )
