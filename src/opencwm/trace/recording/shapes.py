@@ -57,6 +57,11 @@ _qualname: Callable[[type], str] = type.__dict__["__qualname__"].__get__
 _namespace: Callable[[type], Dict[str, Any]] = type.__dict__["__dict__"].__get__
 
 
+def _inherits(mro: Tuple[type, ...], base: type) -> bool:
+    """By identity: `in` would ask a metaclass of the program's."""
+    return any(cls is base for cls in mro)
+
+
 def class_name(cls: type) -> str:
     return _name(cls)
 
@@ -139,10 +144,17 @@ def _dict(value: Any, limit: Optional[int]) -> Shape:
     return Shape("{", _pairs(itertools.islice(dict.items(value), limit)), "}", dict.__len__(value), "{...}")
 
 
-def _ordered_items(value: Any) -> Iterator[Tuple[Any, Any]]:
-    """Items in the order of an OrderedDict, without looking a key up (its `__hash__` may be the user's)."""
-    by_key = {id(key): item for key, item in dict.items(value)}
-    return ((key, by_key[id(key)]) for key in collections.OrderedDict.__iter__(value))
+def _ordered_items(value: Any) -> Iterable[Tuple[Any, Any]]:
+    """Items in the order of an OrderedDict. To walk it is to hash its keys: not where that is the program's code."""
+    if not all(_is_plain_key(key) for key in dict.keys(value)):
+        return dict.items(value)
+    return ((key, dict.__getitem__(value, key)) for key in collections.OrderedDict.__iter__(value))
+
+
+def _is_plain_key(key: Any) -> bool:
+    if type(key) is tuple:
+        return all(any(type(item) is atom for atom in ATOMS) for item in key)
+    return any(type(key) is atom for atom in ATOMS)
 
 
 def _ordered_dict(value: Any, limit: Optional[int]) -> Shape | str:
@@ -211,8 +223,8 @@ def _slice(value: slice, limit: Optional[int]) -> Shape:
     return Shape("slice(", _commas((value.start, value.stop, value.step)), ")", 0, "...")
 
 
-def _bytearray(value: Any, limit: Optional[int]) -> Shape:
-    return Shape("bytearray(", iter((("", bytes(value)),)), ")", 0, "...")
+def _bytearray(value: Any, limit: Optional[int]) -> str:
+    return bytearray.__repr__(bytearray(memoryview(value)))  # quotes as no bytes object does
 
 
 # -- values of the standard library -----------------------------------------------------------------------------------
@@ -408,11 +420,11 @@ def _described(cls: type, mro: Tuple[type, ...]) -> Optional[Handler]:
     own_repr = _namespace(owner)["__repr__"]
     if type(own_repr) is not types.FunctionType:
         return None
-    if own_repr in _ENUM_REPRS:
+    if any(own_repr is known for known in _ENUM_REPRS):
         return _enum_handler(cls, mro)
-    if own_repr in _FLAG_REPRS:
+    if any(own_repr is known for known in _FLAG_REPRS):
         return _repr_of(own_repr)
-    if tuple in mro and own_repr.__code__ is _NAMED_TUPLE_CODE:
+    if _inherits(mro, tuple) and own_repr.__code__ is _NAMED_TUPLE_CODE:
         return _named_tuple_handler(cls, owner)
     generated = own_repr.__dict__.get("__wrapped__")
     is_generated = type(generated) is types.FunctionType and generated.__code__.co_filename == "<string>"
@@ -493,7 +505,8 @@ def _state_reader(cls: type, mro: Tuple[type, ...]) -> Callable[[Any], Iterator[
     dict_of = None
     for base in mro:
         found = _namespace(base).get("__dict__")
-        if type(found) is types.GetSetDescriptorType and found.__objclass__ is base:
+        kinds = (types.GetSetDescriptorType, types.MemberDescriptorType)
+        if isinstance(found, kinds) and found.__objclass__ is base:
             dict_of = found.__get__
             break
     slots: List[Tuple[str, Any]] = []
@@ -537,8 +550,8 @@ def _instance_handler(cls: type, mro: Tuple[type, ...]) -> Handler:
     state = _state_reader(cls, mro)
     opened = "<" + _name(cls)
     again = opened + " ...>"
-    base_text = next((text for base, text in _BASE_ATOMS.items() if base in mro), None)
-    base_handler = next((handler for base, handler in _subclassable() if base in mro), None)
+    base_text = next((text for base, text in _BASE_ATOMS.items() if _inherits(mro, base)), None)
+    base_handler = next((handler for base, handler in _subclassable() if _inherits(mro, base)), None)
 
     def handler(value: Any, limit: Optional[int]) -> Shape:
         children = [(" " + name + "=", item) for name, item in state(value)]
