@@ -8,26 +8,11 @@ import sys
 import time
 
 import pytest
+from cli_commands import COMMANDS
 
 import opencwm as package
 from opencwm.cli.main import run
 from opencwm.errors import SandboxError
-
-COMMANDS = [
-    ["demo"],
-    ["doctor"],
-    ["trace", "run"],
-    ["trace", "show"],
-    ["trace", "compare"],
-    ["predict"],
-    ["data", "build"],
-    ["data", "peek"],
-    ["data", "stats"],
-    ["data", "tokenizer"],
-    ["train"],
-    ["eval", "run"],
-    ["eval", "report"],
-]
 
 
 def test_the_version(opencwm):

@@ -1,0 +1,17 @@
+"""Every command, for the tests of help and of the documentation."""
+
+COMMANDS = [
+    ["demo"],
+    ["doctor"],
+    ["trace", "run"],
+    ["trace", "show"],
+    ["trace", "compare"],
+    ["predict"],
+    ["data", "build"],
+    ["data", "peek"],
+    ["data", "stats"],
+    ["data", "tokenizer"],
+    ["train"],
+    ["eval", "run"],
+    ["eval", "report"],
+]
