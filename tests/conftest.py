@@ -1,4 +1,4 @@
-"""What every test runs under: other interpreters where they are found (`interpreters.py`), few threads, few surprises."""
+"""What every test runs under: other interpreters where they are found (`interpreters.py`), and few threads."""
 
 import os
 
