@@ -2,10 +2,6 @@
 
 import json
 
-import pytest
-
-from opencwm.tokenizer import Tokenizer
-
 
 def refused(done, *words):
     assert done.returncode == 2, done.stdout + done.stderr
@@ -68,34 +64,6 @@ def test_a_tokenizer_without_the_special_tokens(opencwm, half, tmp_path, tiny_mo
     path.write_text(path.read_text().replace("<|frame_sep|>", "<|frame_pes|>"))
     done = opencwm("predict", half, "--call", "g([])", "--model", str(tiny_model))
     assert refused(done, "tokenizer.json", "<|frame_sep|>")
-
-
-@pytest.fixture
-def tiny_model(tmp_path):
-    """A model folder of a few thousand random weights."""
-    from opencwm.model import weights
-    from opencwm.model.config import ModelConfig
-    from opencwm.model.transformer import Transformer
-
-    tokenizer = Tokenizer.train(["<|line_sep|>def f(x):\n    return x\n"], 400)
-    config = ModelConfig(
-        vocab_size=tokenizer.vocab_size,
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        head_dim=8,
-        layer_types=("full_attention",),
-        sliding_window=64,
-        max_position_embeddings=512,
-        qk_norm=True,
-    )
-    model = Transformer(config)
-    model.initialise(0)
-    weights.save(model, tmp_path / "tiny")
-    tokenizer.save(tmp_path / "tiny")
-    return tmp_path / "tiny"
 
 
 def test_unknown_settings_commands_and_options(opencwm, half):
