@@ -197,8 +197,8 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     assert {name.split("/")[0] for name in names} == {"opencwm", f"opencwm-{opencwm.__version__}.dist-info"}
     for name in ("py.typed", "report/page.css", "report/page.js", "trace/recording/child.py"):
         assert f"opencwm/{name}" in names
-    ours = {str(path.relative_to(SOURCE.parent)) for path in SOURCE.rglob("*.py")}
-    assert ours <= set(names)
+    files = (path for path in SOURCE.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    assert {str(path.relative_to(SOURCE.parent)) for path in files} <= set(names)
 
 
 def test_the_wheel_runs_where_only_its_dependencies_are(wheel, tmp_path):
