@@ -364,7 +364,7 @@ class SettraceEngine:
         stopped = not self._main.is_live
         for thread in self.threads:
             thread.is_live = False
-        if is_ours:
+        if is_ours or (stopped and sys.gettrace() is None):
             sys.settrace(self._before[0])
         threading.settrace(self._before[1])  # type: ignore[arg-type,unused-ignore]
         return is_ours or stopped

@@ -20,6 +20,7 @@ from .source import SourceFile
 START_MARKER = "  # << START_OF_TRACE"
 """Ends the entry point's `def` line in the context; not repeated in frames."""
 
+OWN_FOLDER = os.path.dirname(os.path.realpath(__file__))
 CO_OPTIMIZED, CO_GENERATOR, CO_COROUTINE, CO_ITERABLE_COROUTINE, CO_ASYNC_GENERATOR = 0x1, 0x20, 0x80, 0x100, 0x200
 _SUSPENDS = CO_GENERATOR | CO_COROUTINE | CO_ITERABLE_COROUTINE | CO_ASYNC_GENERATOR
 
@@ -141,6 +142,8 @@ class Scope:
         if filename.startswith("<") and filename.endswith(">"):
             return None
         path = _real(filename)
+        if os.path.dirname(path) == OWN_FOLDER:
+            return None
         if self._roots is None:  # nothing was named: the first file that runs is the scope
             self._roots = [path]
         for root in self._roots:
