@@ -122,9 +122,8 @@ def test_exactly_the_budget_is_within_it():
     num_bytes = record_source(source, call="f()").header["num_bytes"]
     assert record_source(source, call="f()", options=Options(max_bytes=num_bytes)).outcome == "returned"
     assert record_source(source, call="f()", options=Options(max_bytes=num_bytes - 1)).outcome == "budget"
-    assert (
-        record_source("def f():\n    while 1: pass\n", call="f()", options=Options(timeout_s=0.05)).outcome == "budget"
-    )
+    endless = "def f():\n    while True:\n        pass\n"
+    assert record_source(endless, call="f()", options=Options(timeout_s=0.05)).outcome == "budget"
 
 
 def live(n):
