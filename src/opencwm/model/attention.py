@@ -66,7 +66,7 @@ def local_attention(q_TNH: Tensor, k_TKH: Tensor, v_TKH: Tensor, bias_BWE: Tenso
     num_kv = k_TKH.shape[1]
     num_blocks, window, num_keys = bias_BWE.shape
     padding = num_blocks * window - length
-    q, k, v = (F.pad(x, (0, 0, 0, 0, 0, padding)).unflatten(0, (num_blocks, window)) for x in (q_TNH, k_TKH, v_TKH))
+    q, k, v = (F.pad(x, (0, 0, 0, 0, 0, padding)).view(num_blocks, window, *x.shape[1:]) for x in (q_TNH, k_TKH, v_TKH))
     # rows of one product: the window's queries of all heads that share a key-value head
     q = (q * head_dim**-0.5).view(num_blocks, window, num_kv, -1, head_dim).permute(0, 2, 3, 1, 4)
     k, v = (torch.cat([F.pad(x, (0, 0, 0, 0, 0, 0, 1, 0))[:-1], x], dim=1) for x in (k, v))

@@ -3,6 +3,8 @@
     opencwm data build nano -o runs/nano-data
     opencwm data tokenizer runs/nano-data -o runs/nano-tokenizer
     opencwm train nano
+
+Each of these can be stopped and given again.
 """
 
 from pathlib import Path
