@@ -13,17 +13,17 @@ from opencwm.protocols import Request
 VOCAB = 97
 
 
-def tiny_model(*, qk_norm: bool, window: int = 8, layers: int = 5, seed: int = 0, length: int = 512) -> Transformer:
+def tiny_model(*, qk_norm: bool, window: int = 8, length: int = 512, layer_types=layer_pattern(5)) -> Transformer:
     """A random model whose next token is far from constant."""
     config = ModelConfig(
         vocab_size=VOCAB,
         hidden_size=32,
         intermediate_size=48,
-        num_hidden_layers=layers,
+        num_hidden_layers=len(layer_types),
         num_attention_heads=4,
         num_key_value_heads=2,
         head_dim=8,
-        layer_types=layer_pattern(layers),
+        layer_types=layer_types,
         sliding_window=window,
         max_position_embeddings=length,
         qk_norm=qk_norm,
@@ -31,7 +31,7 @@ def tiny_model(*, qk_norm: bool, window: int = 8, layers: int = 5, seed: int = 0
         rope_theta=1e4,
     )
     model = Transformer(config)
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim > 1:
@@ -171,6 +171,14 @@ def test_a_sequence_ends_where_the_model_does():
     model = tiny_model(qk_norm=True, length=16)
     done = Engine(model).generate([Request(prompt=(1,) * 10, max_tokens=50), Request(prompt=(1,) * 16, max_tokens=5)])
     assert [(len(item.tokens), item.finish) for item in done] == [(6, "length"), (0, "length")]
+
+
+@pytest.mark.parametrize("layer_type", ["full_attention", "sliding_attention"])
+def test_models_with_layers_of_one_kind(layer_type):
+    model = tiny_model(qk_norm=True, layer_types=(layer_type,) * 3)
+    requests = [Request(prompt=(1, 2, 3), max_tokens=20), Request(prompt=(4,) * 30, max_tokens=20)]
+    expected = [naive(model, list(request.prompt), 20)[0] for request in requests]
+    assert [item.tokens for item in Engine(model).generate(requests)] == expected
 
 
 def test_bfloat16_weights_give_float32_log_probabilities():

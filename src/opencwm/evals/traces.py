@@ -2,11 +2,13 @@
 
     traces --forced.py--> each frame after the true ones before it        forced
            --free running--> everything after the entry's `call`          free
+           --stepped over--> what the entry returns, right away           one_shot
            --trace.compare--> every metric of the trace format, by length class, beside the copy baseline
 
-Both are done with and without the grammar where one is given. Free running may use up to twice the true trace's
-tokens; what is not done by then is over budget. Decoding is greedy. A run with a ledger can be stopped and goes on
-where it was; results are those of an uninterrupted one.
+Each is done with and without the grammar where one is given. Free running may use up to twice the true trace's
+tokens; what is not done by then is over budget. One-shot predictions are held to the trace with everything stepped
+over, so an exception out of the entry cannot be got right there. Decoding is greedy. A run with a ledger can be stopped
+and goes on where it was; results are those of an uninterrupted one.
 
     python -m opencwm.evals.traces MODEL_FOLDER TRACES --limit 200        the wrong frames, broken down
 """
@@ -15,7 +17,7 @@ import dataclasses
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 from opencwm.errors import ConfigError
 from opencwm.evals.base import EvalResult, Ledger, estimate_to_dict
@@ -37,8 +39,8 @@ from opencwm.trace.recording.frame import Frame, Locals, Trace
 from opencwm.trace.stream import START_MARKER, Parsed, Special, without_marker
 from opencwm.trace.tokens import parse, render_frames
 
-Mode = Literal["forced", "forced_grammar", "free", "free_grammar"]
-MODES: tuple[Mode, ...] = ("forced", "forced_grammar", "free", "free_grammar")
+Mode = Literal["forced", "forced_grammar", "free", "free_grammar", "one_shot", "one_shot_grammar"]
+MODES: tuple[Mode, ...] = get_args(Mode)
 CHUNK = 64
 """Traces predicted together; the unit in which a ledger grows."""
 MIN_TOKENS = 256
@@ -66,12 +68,15 @@ def evaluate(
     grammar: MakeGrammar | None = None,
     ledger: Path | None = None,
     settings: Mapping[str, Any] | None = None,
+    task: str = "traces",
     progress: Progress = lambda mode, done, total: None,
 ) -> EvalResult:
     """All metrics of `model` on `traces`. Modes with a grammar are left out where none is given, forced ones where the
     model cannot score. `settings` say what the traces are; a ledger is only continued under the same ones."""
+    if model.tokenizer is None:
+        raise ConfigError(f"{model.name} reads text, and traces are predicted as tokens", fix="give a model folder")
     modes = [mode for mode in modes if possible(mode, model, grammar)]
-    settings = {"task": "traces", "model": model.name, "n": len(traces), **(settings or {})}
+    settings = {"task": task, "model": model.name, "n": len(traces), **(settings or {})}
     # similar lengths together: one long trace would keep a whole batch's attention wide
     order = sorted(range(len(traces)), key=lambda index: -len(traces[index].frames))
     metrics: dict[str, Any] = {}
@@ -84,9 +89,7 @@ def evaluate(
                 outcomes = summarized(results).outcomes
     metrics["copy_forced"] = tables([compare_frames(t, list(copy_baseline(t)), given=1) for t in traces])
     metrics["copy_free"] = tables([compare(trace, copy_run(trace), given=1) for trace in traces])
-    return EvalResult(
-        task="traces", model=model.name, n=len(traces), metrics=metrics, outcomes=outcomes, settings=settings
-    )
+    return EvalResult(task=task, model=model.name, n=len(traces), metrics=metrics, outcomes=outcomes, settings=settings)
 
 
 def possible(mode: Mode, model: Model, grammar: MakeGrammar | None) -> bool:
@@ -115,7 +118,7 @@ def run(
             predicted = predict_forced(cast(ScoringModel, model), chunk, grammar=used)
             results = [compare_frames(t, p, given=1) for t, p in zip(chunk, predicted, strict=True)]
         else:
-            results = predict_free(model, chunk, grammar=used)
+            results = predict_free(model, chunk, grammar=used, one_shot=mode.startswith("one_shot"))
         for at, result in zip(part, results, strict=True):
             book.add(f"{mode}/{names[at]}", dataclasses.asdict(result))
     progress(mode, len(traces), len(traces))
@@ -127,31 +130,46 @@ def comparison_of(data: Mapping[str, Any]) -> Comparison:
     return Comparison(**{**data, **changed})
 
 
-def predict_free(model: Model, traces: Sequence[Trace], *, grammar: MakeGrammar | None = None) -> list[Comparison]:
-    """Each trace from its context and first frame."""
+def predict_free(
+    model: Model, traces: Sequence[Trace], *, grammar: MakeGrammar | None = None, one_shot: bool = False
+) -> list[Comparison]:
+    """Each trace from its context and first frame; `one_shot` forces a `return` right after it."""
     tokenizer = model.tokenizer
     assert tokenizer is not None, "traces are predicted as tokens"
-    stop = frozenset({tokenizer.special[Special.END_OF_TEXT.key]})
+    names = (Special.END_OF_TEXT, Special.FRAME_SEP, Special.RETURN_SEP)
+    end_of_text, frame_sep, return_sep = (tokenizer.special[name.key] for name in names)
+    forced, stops = ([return_sep], {end_of_text, frame_sep}) if one_shot else ([], {end_of_text})
+    truths = [stepped_over(trace) for trace in traces] if one_shot else traces
     requests = []
-    for trace in traces:
-        item = render_frames(trace, tokenizer)
+    for truth in truths:
+        item = render_frames(truth, tokenizer)
         _, begun = item.span(0)
+        prompt = [*item.ids[:begun], *forced]
         requests.append(
             Request(
-                prompt=tuple(item.ids[:begun]),
+                prompt=tuple(prompt),
                 max_tokens=max(MIN_TOKENS, 2 * (len(item.ids) - begun)),
-                stop_ids=stop,
-                grammar=grammar_of(grammar, trace, item.ids[item.context_end : begun]),
+                stop_ids=frozenset(stops),
+                grammar=grammar_of(grammar, truth, prompt[item.context_end :]),
             )
         )
     results = []
-    for trace, request, completion in zip(traces, requests, model.generate(requests), strict=True):
-        parsed = parse([*cast(tuple[int, ...], request.prompt), *completion.tokens], tokenizer)
-        result = compare(trace, parsed, given=1)
+    for trace, truth, request, completion in zip(traces, truths, requests, model.generate(requests), strict=True):
+        tokens = [*cast(tuple[int, ...], request.prompt), *completion.tokens]
+        if one_shot and tokens[-1] == frame_sep:  # we asked for one frame: that there is no more is no fault
+            tokens.append(end_of_text)
+        parsed = parse(tokens, tokenizer)
+        result = dataclasses.replace(compare(truth, parsed, given=1), num_frames=len(trace.frames))
         if completion.finish == "failed":
             result = dataclasses.replace(result, outcome=Outcome.INFRASTRUCTURE)
         results.append(result)
     return results
+
+
+def stepped_over(trace: Trace) -> Trace:
+    """What a debugger shows that steps over everything the entry does: its `call`, and how it is left."""
+    is_raised = len(trace.frames) > 2 and trace.frames[-2].event == "exception"
+    return Trace(trace.header, [trace.frames[0], *trace.frames[-2 if is_raised else -1 :]])
 
 
 def copy_run(trace: Trace) -> Parsed:
@@ -203,37 +221,46 @@ def wrong_frames(
         yield from zip(chunk, predict_forced(model, chunk, grammar=grammar), strict=True)
 
 
-def main(folder: str, file: str, *options: str) -> None:
+def main() -> None:
     """The command in this module's docstring."""
+    import argparse
     import json
     import sys
 
-    from opencwm.evals.breakdown import breakdown, cases, summary_lines
+    from opencwm.evals.breakdown import breakdown, cases
     from opencwm.infer.engine import Engine
 
-    limit = int(options[options.index("--limit") + 1]) if "--limit" in options else None
-    traces = load_traces(Path(file), limit=limit)
-    engine = Engine.load(Path(folder), threads=1)
+    parser = argparse.ArgumentParser(prog="python -m opencwm.evals.traces", description="Which frames are wrong.")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--limit", type=int)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--examples", type=int, default=8, help="per kind of error")
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    traces = load_traces(given.file, limit=given.limit, seed=given.seed)
+    engine = Engine.load(given.folder, threads=1)
     comparisons, found = [], []
     for trace, predicted in wrong_frames(engine, traces, progress=lambda *at: print(*at, file=sys.stderr)):
         comparisons.append(compare_frames(trace, predicted, given=1))
         found += list(cases(trace, predicted))
-    result = {"forced": tables(comparisons), "breakdown": breakdown(found, num_examples=8)}
-    if "--json" in options:
-        print(json.dumps(result))
-        return
-    for name, group in result["forced"].items():
-        exact, changed, pooled = (
-            group[key]["value"] for key in ("frame_exact", "frame_exact_changed", "frame_exact_pooled")
-        )
-        print(f"{name:<8} frame_exact {exact:.3f}  changed {changed:.3f}  over all frames {pooled:.3f}")
-    print(*summary_lines(result["breakdown"]), sep="\n")
-    for kind, examples in result["breakdown"]["examples"].items():
-        for example in examples:
-            print(f"{kind}: after {example['after']}\n    {example['truth']}\n    {example['predicted']}")
+    result = {"forced": tables(comparisons), "breakdown": breakdown(found, num_examples=given.examples)}
+    print(json.dumps(result) if given.json else "\n".join(report_lines(result)))
 
+
+def report_lines(result: Mapping[str, Any]) -> Iterator[str]:
+    from opencwm.evals.breakdown import summary_lines
+
+    for name, group in result["forced"].items():
+        numbers = [f"{key} {group[key]['value']:.3f}" for key in REPORTED if key in group]
+        yield f"{name:<8}" + "  ".join(numbers)
+    yield from summary_lines(result["breakdown"])
+    for kind, examples in result["breakdown"].get("examples", {}).items():
+        for example in examples:
+            yield f"{kind}: after {example['after']}\n    {example['truth']}\n    {example['predicted']}"
+
+
+REPORTED = ("frame_exact", "frame_exact_changed", "frame_exact_pooled", "trace_exact")
 
 if __name__ == "__main__":
-    import sys
-
-    main(*sys.argv[1:])
+    main()

@@ -82,10 +82,10 @@ class Step:
     """Of each token in its sequence (T,)."""
     ring_places: Tensor
     """Index in the local layers' buffers (T,)."""
-    seen: Tensor
-    """What each query sees of the global layers' buffers: (A, S, C)."""
-    seen_local: Tensor
-    """The same of the rings: (A, S, R)."""
+    bias: Tensor
+    """0 where a query sees a key of the global layers' buffers, -inf elsewhere: (A, 1, G * S, C)."""
+    bias_local: Tensor
+    """The same of the rings: (A, 1, G * S, R)."""
 
 
 class KVCache:
@@ -98,8 +98,8 @@ class KVCache:
         self.spare = spare
         self.lengths = [0] * num_slots
         """Positions seen so far, per slot."""
-        self.ring = config.sliding_window + spare
         is_local = [config.window(layer) is not None for layer in range(config.num_hidden_layers)]
+        self.ring = config.sliding_window + spare if any(is_local) else 1
         shape = (num_slots, config.num_key_value_heads)
         self.keys = [
             torch.zeros(*shape, self.ring if local else 0, config.head_dim, dtype=dtype, device=device)
@@ -166,11 +166,17 @@ class KVCache:
             places=places,
             positions=positions,
             ring_places=positions % self.ring,
-            seen=key <= query_AS,
-            seen_local=reached,
+            bias=self._bias(key <= query_AS),
+            bias_local=self._bias(reached),
         )
         self.lengths[: len(counts)] = after
         return positions
+
+    def _bias(self, seen_ASC: Tensor) -> Tensor:
+        """Made once per step: a bool mask would be converted in every layer."""
+        groups = self.config.num_attention_heads // self.config.num_key_value_heads
+        bias = torch.zeros(seen_ASC.shape, dtype=self.keys[0].dtype, device=seen_ASC.device)
+        return bias.masked_fill_(~seen_ASC, -torch.inf).repeat(1, groups, 1)[:, None]
 
     def rewind(self, slot: int, count: int) -> None:
         """Forget the last `count` positions of a slot, all of them from its last step."""
@@ -181,23 +187,22 @@ class KVCache:
         step = self._step
         assert step is not None, "begin_step comes first"
         is_local = self.config.window(layer) is not None
-        at, seen = (step.ring_places, step.seen_local) if is_local else (step.positions, step.seen)
+        at, bias = (step.ring_places, step.bias_local) if is_local else (step.positions, step.bias)
         keys, values = self.keys[layer], self.values[layer]
         keys[step.slots, :, at] = k_TKH.to(keys.dtype)
         values[step.slots, :, at] = v_TKH.to(values.dtype)
-        active, most, width = seen.shape
         num_kv, head_dim = keys.shape[1], keys.shape[3]
+        groups = q_TNH.shape[1] // num_kv
+        active, most, width = bias.shape[0], bias.shape[2] // groups, bias.shape[3]
         q_ASNH = q_TNH.new_zeros(active, most, *q_TNH.shape[1:], dtype=keys.dtype)
         q_ASNH[step.slots, step.places] = q_TNH.to(keys.dtype)
         # the G queries that share a key head are G more queries of it, so no key is ever repeated
-        groups = q_TNH.shape[1] // num_kv
         q_AKGSH = q_ASNH.view(active, most, num_kv, groups, head_dim).permute(0, 2, 3, 1, 4)
-        mask = seen[:, None, None].expand(active, 1, groups, most, width).reshape(active, 1, groups * most, width)
         out_AKQH = functional.scaled_dot_product_attention(
             q_AKGSH.reshape(active, num_kv, groups * most, head_dim),
             keys[:active, :, :width],
             values[:active, :, :width],
-            attn_mask=mask,
+            attn_mask=bias,
         )
         out_AKGSH = out_AKQH.view(active, num_kv, groups, most, head_dim)
         out_ASNH = out_AKGSH.permute(0, 3, 1, 2, 4).reshape(active, most, num_kv * groups, head_dim)
