@@ -5,12 +5,13 @@ import torch
 
 from opencwm.errors import ConfigError, DataError
 from opencwm.evals.base import Ledger
-from opencwm.evals.traces import MODES, comparison_of, copy_run, evaluate, load_traces
+from opencwm.evals.traces import MODES, comparison_of, copy_run, evaluate, load_traces, main, stepped_over
 from opencwm.fakes import ScriptedModel
 from opencwm.infer.engine import Engine
 from opencwm.infer.grammar import TraceGrammar
 from opencwm.model.config import ModelConfig, layer_pattern
 from opencwm.model.transformer import Transformer
+from opencwm.model.weights import save
 from opencwm.protocols import Completion
 from opencwm.tokenizer import Tokenizer
 from opencwm.trace.compare import METRICS, compare, compare_frames, copy_baseline, summarize
@@ -84,7 +85,7 @@ class Truthful(ScriptedModel):
     """Continues every known prompt with the truth."""
 
     def __init__(self, tokenizer):
-        known = [tuple(render(trace, tokenizer)) for trace in TRACES]
+        known = [tuple(render(trace, tokenizer)) for trace in [*TRACES, *map(stepped_over, TRACES)]]
 
         def answer(request):
             script = next(script for script in known if script[: len(request.prompt)] == request.prompt)
@@ -96,15 +97,18 @@ class Truthful(ScriptedModel):
 def test_the_truth_is_right_and_the_copy_is_not(tokenizer):
     result = evaluate(Truthful(tokenizer), TRACES).to_dict()
     assert list(result) == ["task", "model", "n", "metrics", "outcomes", "settings"]
-    free = result["metrics"]["free"]["all"]
+    free, one_shot = (result["metrics"][mode]["all"] for mode in ("free", "one_shot"))
     assert {name: free[name]["value"] for name in METRICS} == dict.fromkeys(METRICS, 1.0)
+    assert one_shot["output_exact"]["value"] == one_shot["trace_exact"]["value"] == 1.0
+    assert one_shot["outcomes"] == free["outcomes"]
     assert result["outcomes"] == {"right": 6, "wrong": 0, "malformed": 0, "budget": 0, "infrastructure": 0}
-    assert set(result["metrics"]) == {"free", "copy_forced", "copy_free"}
+    assert set(result["metrics"]) == {"free", "one_shot", "copy_forced", "copy_free"}
     copied = result["metrics"]["copy_forced"]["all"]
     assert copied["trace_exact"]["value"] == 0.0
     assert 0 < copied["frame_exact"]["value"] < 1
     assert copied["frame_exact_changed"]["value"] == 0.0
     assert "<= 10" in result["metrics"]["free"]
+    assert "<= 10" in result["metrics"]["one_shot"]
     assert "11-30" not in result["metrics"]["free"]
     json.dumps(result)
 
@@ -159,6 +163,38 @@ def test_a_ledger_of_other_settings_is_refused(tmp_path):
         Ledger(path, {"seed": 1})
 
 
+def test_a_wrong_value_in_one_shot_is_a_wrong_output(tokenizer):
+    right, wrong = (trace_of(k) for k in (1, 2))
+    wrong = Trace(right.header, wrong.frames)
+    script = render(stepped_over(wrong), tokenizer)
+
+    def answer(request):
+        assert tokenizer.decode(request.prompt[-1:]) == "<|return_sep|>"
+        return tuple(script[len(request.prompt) :])
+
+    result = evaluate(ScriptedModel(answer, tokenizer=tokenizer), [right], modes=["one_shot"])
+    one_shot = result.metrics["one_shot"]["all"]
+    assert result.outcomes["wrong"] == 1
+    assert (one_shot["output_exact"]["value"], one_shot["valid_format"]["value"]) == (0.0, 1.0)
+    assert one_shot["action_exact"]["value"] == 1.0
+
+
+def test_stepping_over_keeps_how_the_entry_is_left():
+    call, exception, unwind = (
+        TRACES[0].frames[0],
+        Frame("exception", 0, "p", 6, "    return f(3)", value="ValueError()"),
+        Frame("return", 0, "p", 6, "    return f(3)", cause="unwind", value="None"),
+    )
+    assert stepped_over(TRACES[0]).frames == [call, TRACES[0].frames[-1]]
+    raised = Trace(TRACES[0].header, [*TRACES[0].frames[:-1], exception, unwind])
+    assert stepped_over(raised).frames == [call, exception, unwind]
+
+
+def test_a_model_that_reads_text_is_refused():
+    with pytest.raises(ConfigError, match="predicted as tokens"):
+        evaluate(ScriptedModel([]), TRACES)
+
+
 def test_infrastructure_failures_are_counted_apart(tokenizer):
     def answer(request):
         if str(request.prompt) == str(first):
@@ -205,3 +241,18 @@ def test_a_file_without_traces_is_said(tmp_path):
         load_traces(tmp_path / "empty.jsonl")
     with pytest.raises(DataError):
         load_traces(tmp_path / "none.jsonl")
+
+
+def test_the_command_prints_what_is_wrong(engine, tokenizer, tmp_path, monkeypatch, capsys):
+    save(engine.model, tmp_path / "m")
+    tokenizer.save(tmp_path / "m")
+    write_traces(tmp_path / "t.jsonl", TRACES[:2])
+    command = ["traces", str(tmp_path / "m"), str(tmp_path / "t.jsonl")]
+    monkeypatch.setattr("sys.argv", command)
+    main()
+    assert "12 of 12 frames wrong" in capsys.readouterr().out
+    monkeypatch.setattr("sys.argv", [*command, "--json", "--limit", "1", "--examples", "1"])
+    main()
+    result = json.loads(capsys.readouterr().out)
+    assert result["breakdown"]["num_frames"] == 6
+    assert result["forced"]["all"]["frame_exact"]["value"] == 0.0

@@ -11,9 +11,10 @@ from opencwm.model.transformer import Transformer
 from opencwm.protocols import Request
 
 VOCAB = 97
+MIXED = layer_pattern(5)
 
 
-def tiny_model(*, qk_norm: bool, window: int = 8, length: int = 512, layer_types=layer_pattern(5)) -> Transformer:
+def tiny_model(*, qk_norm: bool, window: int = 8, length: int = 512, layer_types=MIXED) -> Transformer:
     """A random model whose next token is far from constant."""
     config = ModelConfig(
         vocab_size=VOCAB,
