@@ -23,11 +23,17 @@ RESULT = "result.json"
 
 @app.command("run")
 def run(
-    task: Annotated[Literal["traces", "cruxeval"], typer.Argument(metavar="TASK", help="traces or cruxeval.")],
-    data: Annotated[Path, typer.Option(metavar="FILE", help="Recorded traces, or the items of cruxeval.")],
+    task: Annotated[
+        Literal["traces", "cruxeval", "humaneval"],
+        typer.Argument(metavar="TASK", help="traces, cruxeval or humaneval."),
+    ],
+    data: Annotated[Path, typer.Option(metavar="FILE", help="Recorded traces, or the benchmark's items.")],
     model: Annotated[str, typer.Option(metavar="M", help="nano, a folder, or URL#name of a server.")] = "nano",
     mode: Annotated[list[str] | None, typer.Option(help="Only this mode; may be given more than once.")] = None,
-    limit: Annotated[int | None, typer.Option("-n", help="Only so many items.", min=1)] = None,
+    inputs: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The inputs of humaneval: HumanEvalPlus-Mini.jsonl.gz.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option("-n", "--limit", help="Only so many items.", min=1)] = None,
     output: Annotated[
         Path | None, typer.Option("-o", metavar="DIR", help="Keep results; a stopped run goes on.")
     ] = None,
@@ -44,6 +50,8 @@ def run(
     """
     from opencwm.infer.resolve import open_model
 
+    if (inputs is None) == (task == "humaneval"):
+        raise ConfigError("--inputs goes with humaneval, which cannot do without", fix="see opencwm eval run --help")
     if not data.is_file():
         raise ConfigError(f"there is no file {data}", fix="give the traces or items to evaluate on")
     opened = open_model(model, device=device)
@@ -51,6 +59,8 @@ def run(
         output.mkdir(parents=True, exist_ok=True)
     if task == "traces":
         results = _run_traces(opened, data, mode, limit, output)
+    elif inputs is not None:
+        results = _run_humaneval(opened, data, inputs, mode, limit, output, allow_unisolated)
     else:
         results = _run_cruxeval(opened, data, mode, limit, output, direction, allow_unisolated)
     kept = []
@@ -103,17 +113,42 @@ def _grammar(model: "Model") -> "MakeGrammar | None":
 def _run_traces(
     model: "Model", data: Path, modes: list[str] | None, limit: int | None, output: Path | None
 ) -> "Iterator[EvalResult]":
-    from opencwm.evals.traces import Mode, evaluate, load_traces
+    from opencwm.evals.traces import MODES, evaluate, load_traces
 
-    chosen = _chosen(modes, get_args(Mode))
-    traces = load_traces(data, limit=limit)
     yield evaluate(
         model,
-        traces,
-        modes=chosen,
+        load_traces(data, limit=limit),
+        modes=_chosen(modes, MODES),
         grammar=_grammar(model),
         ledger=None if output is None else output / "traces.jsonl",
         settings={"data": str(data), "limit": limit},
+        progress=_say_progress,
+    )
+
+
+def _run_humaneval(
+    model: "Model",
+    data: Path,
+    inputs: Path,
+    modes: list[str] | None,
+    limit: int | None,
+    output: Path | None,
+    allow_unisolated: bool,
+) -> "Iterator[EvalResult]":
+    from opencwm.evals.humaneval import load_problems, record_problems
+    from opencwm.evals.traces import MODES, evaluate
+    from opencwm.sandbox import NamespaceSandbox
+
+    chosen = _chosen(modes or ["free", "free_grammar", "one_shot", "one_shot_grammar"], MODES)
+    problems = load_problems(data, inputs)[:limit]
+    yield evaluate(
+        model,
+        record_problems(problems, NamespaceSandbox(allow_unisolated=allow_unisolated)),
+        modes=chosen,
+        grammar=_grammar(model),
+        ledger=None if output is None else output / "humaneval.jsonl",
+        settings={"data": str(data), "inputs": str(inputs), "limit": limit},
+        task="humaneval",
         progress=_say_progress,
     )
 
