@@ -78,8 +78,8 @@ class Tape:
 
     def add(self, event: str, cause: Optional[str], depth: int, place: str, rest: str) -> bool:
         """False: the budget is spent, and the frame is not recorded."""
-        why = "" if cause is None else '"cause":"{}",'.format(cause)
-        text = '{{"event":"{}",{}"depth":{},{}{}}}'.format(event, why, depth, place, rest)
+        why = "" if cause is None else f'"cause":"{cause}",'
+        text = f'{{"event":"{event}",{why}"depth":{depth},{place}{rest}}}'
         if text.isascii():
             num_bytes = len(text)
         else:
@@ -106,14 +106,7 @@ def _escaped(character: str) -> str:
     return "".join("\\u{:02x}{:02x}".format(units[i], units[i + 1]) for i in range(0, len(units), 2))
 
 
-_JSON_NAMES: Dict[str, str] = {}
-
-
-def _json_name(name: str) -> str:
-    found = _JSON_NAMES.get(name)
-    if found is None:
-        found = _JSON_NAMES[name] = encode_basestring(name) + ":"
-    return found
+NOTHING_NEW = ',"locals":{"set":{},"removed":[]}'
 
 
 class Activation:
@@ -139,7 +132,8 @@ class Activation:
         tape, writer, shown = self.thread.tape, self.thread.writer, self._shown
         look = writer.look
         namespace = py_frame.f_locals
-        if self.info.is_function:
+        is_function = self.info.is_function
+        if is_function:
             bound = [(name, namespace[name]) for name in self.info.names if name in namespace]
         else:
             bound = shown_globals(namespace)
@@ -150,19 +144,23 @@ class Activation:
             if last is None:
                 has_new = True
                 seen, is_shown = look(value, None), True
+                shown[name] = seen
             elif value is last[0]:
-                seen, is_shown = last, is_full
+                if not is_full:
+                    continue
+                seen, is_shown = last, True
             else:
                 seen = look(value, last)
                 is_shown = is_full or (seen is not last and seen[1] != last[1])
-            shown[name] = seen
+                shown[name] = seen
             if is_shown:
-                _, _, text, is_cut = seen
-                parts.append(_json_name(name) + encode_basestring(text))
-                tape.num_cut += is_cut
-        if has_new or len(bound) != len(shown) or not self.info.is_function:
+                _, _, text, is_cut, _ = seen
+                parts.append(f'"{name}":{encode_basestring(text)}')
+                if is_cut:
+                    tape.num_cut += 1
+        if has_new or len(bound) != len(shown) or not is_function:
             return self._with_order(parts, [name for name, _ in bound], is_full)
-        return ',"locals":{{"set":{{{}}},"removed":[]}}'.format(",".join(parts))
+        return f',"locals":{{"set":{{{",".join(parts)}}},"removed":[]}}' if parts else NOTHING_NEW
 
     def _with_order(self, parts: List[str], names: List[str], is_full: bool) -> str:
         """The same where names came, went or moved."""
@@ -172,6 +170,8 @@ class Activation:
             del self._shown[name]
         before = [name for name in self._order if name in bound]
         known = set(before)
+        if not is_full and not removed and before == names:
+            return f',"locals":{{"set":{{{",".join(parts)}}},"removed":[]}}' if parts else NOTHING_NEW
         order = ""
         if not is_full and before + [name for name in names if name not in known] != names:
             order = ',"order":[{}]'.format(",".join(map(encode_basestring, names)))

@@ -1,6 +1,6 @@
 """The one table of how values are taken apart: for each type, what its text opens with, holds and closes with.
 
-    value --shape_of(type)--> Shape(open, children, close) --values.Writer--> text
+    value --handler_of(type)--> (open, children, close) --values.Writer--> text
 
 Nothing here runs user code: types are found by identity, contents are read through the builtin types' own slots,
 instances through `__dict__` and slot descriptors. Not here: cuts, cycles, nesting (values.py).
@@ -22,20 +22,15 @@ import pathlib
 import threading
 import types
 import uuid
-from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
 Child = Tuple[str, Any]
 """What is written before a child, and the child."""
 
 
-class Shape(NamedTuple):
-    open: str
-    children: Iterator[Child]
-    close: str
-    num_items: int
-    """How many there are, shown or not."""
-    again: str
-    """What is written when the value is met inside itself."""
+Shape = Tuple[str, Iterator[Child], str, int, str]
+"""What the text opens with, the children, what it closes with, how many items there are (shown or not), and what is
+written when the value is met inside itself. A plain tuple: one is made for every container of every value."""
 
 
 class As:
@@ -112,7 +107,7 @@ def _sequence(
         items = iterate(value)
         if limit is not None and num_items > limit:
             items = itertools.islice(items, limit)
-        return Shape(open, _commas(items), close, num_items, again)
+        return (open, _commas(items), close, num_items, again)
 
     return handler
 
@@ -120,16 +115,14 @@ def _sequence(
 def _tuple(value: Any, limit: Optional[int]) -> Shape:
     num_items = tuple.__len__(value)
     items = itertools.islice(tuple.__iter__(value), limit)
-    return Shape("(", _commas(items), ",)" if num_items == 1 else ")", num_items, "(...)")
+    return ("(", _commas(items), ",)" if num_items == 1 else ")", num_items, "(...)")
 
 
 def _set(value: Any, limit: Optional[int]) -> Shape | str:
     num_items = set.__len__(value)
-    return (
-        Shape("{", _commas(itertools.islice(set.__iter__(value), limit)), "}", num_items, "...")
-        if num_items
-        else "set()"
-    )
+    if not num_items:
+        return "set()"
+    return ("{", _commas(itertools.islice(set.__iter__(value), limit)), "}", num_items, "...")
 
 
 def _frozenset(value: Any, limit: Optional[int]) -> Shape | str:
@@ -137,11 +130,11 @@ def _frozenset(value: Any, limit: Optional[int]) -> Shape | str:
     if not num_items:
         return "frozenset()"
     items = itertools.islice(frozenset.__iter__(value), limit)
-    return Shape("frozenset({", _commas(items), "})", num_items, "frozenset(...)")
+    return ("frozenset({", _commas(items), "})", num_items, "frozenset(...)")
 
 
 def _dict(value: Any, limit: Optional[int]) -> Shape:
-    return Shape("{", _pairs(itertools.islice(dict.items(value), limit)), "}", dict.__len__(value), "{...}")
+    return ("{", _pairs(itertools.islice(dict.items(value), limit)), "}", dict.__len__(value), "{...}")
 
 
 def _ordered_items(value: Any) -> Iterable[Tuple[Any, Any]]:
@@ -164,8 +157,8 @@ def _ordered_dict(value: Any, limit: Optional[int]) -> Shape | str:
     items = itertools.islice(_ordered_items(value), limit)
     if _ORDERED_DICT_AS_PAIRS:
         pairs = [As(_tuple, item) for item in items]
-        return Shape("OrderedDict([", _commas(pairs), "])", num_items, "...")
-    return Shape("OrderedDict({", _pairs(items), "})", num_items, "...")
+        return ("OrderedDict([", _commas(pairs), "])", num_items, "...")
+    return ("OrderedDict({", _pairs(items), "})", num_items, "...")
 
 
 _ORDERED_DICT_AS_PAIRS = "[" in repr(collections.OrderedDict(a=1))  # up to 3.11
@@ -184,7 +177,7 @@ def _defaultdict(value: Any, limit: Optional[int]) -> Shape:
     else:
         name = "<{}>".format(_name(type(factory)))
     items = itertools.islice(dict.items(value), limit)
-    return Shape("defaultdict({}, {{".format(name), _pairs(items), "})", dict.__len__(value), "defaultdict(...)")
+    return ("defaultdict({}, {{".format(name), _pairs(items), "})", dict.__len__(value), "defaultdict(...)")
 
 
 _PLAIN_NUMBERS = {id(int), id(float), id(bool)}
@@ -196,31 +189,31 @@ def _counter(value: Any, limit: Optional[int]) -> Shape | str:
         return "Counter()"
     if all(id(type(count)) in _PLAIN_NUMBERS for _, count in items):
         items.sort(key=operator.itemgetter(1), reverse=True)
-    return Shape("Counter({", _pairs(items[:limit]), "})", len(items), "Counter(...)")
+    return ("Counter({", _pairs(items[:limit]), "})", len(items), "Counter(...)")
 
 
 def _deque(value: Any, limit: Optional[int]) -> Shape:
     maxlen = collections.deque.__dict__["maxlen"].__get__(value)
     close = "])" if maxlen is None else "], maxlen={})".format(maxlen)
     items = itertools.islice(collections.deque.__iter__(value), limit)
-    return Shape("deque([", _commas(items), close, collections.deque.__len__(value), "[...]")
+    return ("deque([", _commas(items), close, collections.deque.__len__(value), "[...]")
 
 
 def _view(name: str, view_type: Any) -> Handler:
     def handler(value: Any, limit: Optional[int]) -> Shape:
         items = itertools.islice(view_type.__iter__(value), limit)
-        return Shape(name + "([", _commas(items), "])", view_type.__len__(value), "...")
+        return (name + "([", _commas(items), "])", view_type.__len__(value), "...")
 
     return handler
 
 
 def _range(value: range, limit: Optional[int]) -> Shape:
     parts = [value.start, value.stop] + ([value.step] if value.step != 1 else [])
-    return Shape("range(", _commas(parts), ")", 0, "...")
+    return ("range(", _commas(parts), ")", 0, "...")
 
 
 def _slice(value: slice, limit: Optional[int]) -> Shape:
-    return Shape("slice(", _commas((value.start, value.stop, value.step)), ")", 0, "...")
+    return ("slice(", _commas((value.start, value.stop, value.step)), ")", 0, "...")
 
 
 def _bytearray(value: Any, limit: Optional[int]) -> str:
@@ -241,7 +234,7 @@ def _with_tzinfo(base: Any, *field_names: str) -> Handler:
         tzinfo = tzinfo_of(value)
         if tzinfo is None:
             return base.__repr__(naive)  # type: ignore[no-any-return]
-        return Shape(base.__repr__(naive)[:-1] + ", tzinfo=", iter((("", tzinfo),)), ")", 0, "...")
+        return (base.__repr__(naive)[:-1] + ", tzinfo=", iter((("", tzinfo),)), ")", 0, "...")
 
     return handler
 
@@ -269,7 +262,7 @@ _denominator = fractions.Fraction.__dict__["_denominator"].__get__
 
 
 def _fraction(value: Any, limit: Optional[int]) -> Shape:
-    return Shape("Fraction(", _commas((_numerator(value), _denominator(value))), ")", 0, "...")
+    return ("Fraction(", _commas((_numerator(value), _denominator(value))), ")", 0, "...")
 
 
 _exception_args = BaseException.__dict__["args"].__get__
@@ -279,7 +272,7 @@ def _exception(value: BaseException, limit: Optional[int]) -> Shape:
     args = _exception_args(value)
     items = itertools.islice(tuple.__iter__(args), limit)
     name = _name(type(value))
-    return Shape(name + "(", _commas(items), ")", tuple.__len__(args), name + "(...)")
+    return (name + "(", _commas(items), ")", tuple.__len__(args), name + "(...)")
 
 
 # -- things named, not shown ------------------------------------------------------------------------------------------
@@ -372,9 +365,10 @@ _THREAD_STATE = frozenset(threading.Thread(name="").__dict__)
 def _thread(value: Any, limit: Optional[int]) -> Shape:
     """What the program has put on it: the rest is the interpreter's, with numbers that differ from run to run."""
     shape = _instance_handler(type(value), _mro(type(value)))(value, None)
-    assert isinstance(shape, Shape)
-    children = [(label, item) for label, item in shape.children if label[1:-1] not in _THREAD_STATE]
-    return Shape(shape.open, iter(children[:limit]), shape.close, len(children), shape.again)
+    assert not isinstance(shape, str)
+    opened, children, closed, _, again = shape
+    own = [(label, item) for label, item in children if label[1:-1] not in _THREAD_STATE]
+    return (opened, iter(own[:limit]), closed, len(own), again)
 
 
 _BY_BASE: Tuple[Tuple[Any, Handler], ...] = (
@@ -448,7 +442,7 @@ def _enum_handler(cls: type, mro: Tuple[type, ...]) -> Handler:
         if type(found.get("_name_")) is not str or "_value_" not in found:
             return _nameless(value, limit)
         opened = "<{}.{}: ".format(_name(cls), found["_name_"])
-        return Shape(opened, iter((("", found["_value_"]),)), ">", 0, "...")
+        return (opened, iter((("", found["_value_"]),)), ">", 0, "...")
 
     return handler
 
@@ -460,7 +454,7 @@ def _named_tuple_handler(cls: type, owner: type) -> Handler:
     def handler(value: Any, limit: Optional[int]) -> Shape:
         labels = itertools.chain((fields[0] + "=",), (", " + field + "=" for field in fields[1:])) if fields else ()
         items = zip(labels, tuple.__iter__(value))  # noqa: B905
-        return Shape(name + "(", itertools.islice(items, limit), ")", tuple.__len__(value), name + "(...)")
+        return (name + "(", itertools.islice(items, limit), ")", tuple.__len__(value), name + "(...)")
 
     return handler
 
@@ -484,7 +478,7 @@ def _dataclass_handler(cls: type, mro: Tuple[type, ...], owner: type) -> Handler
                     continue  # not bound yet: inside `__init__`
                 found[field] = default
             shown.append((", " + field + "=" if shown else field + "=", found[field]))
-        return Shape(name + "(", iter(shown[:limit]), ")", len(shown), "...")
+        return (name + "(", iter(shown[:limit]), ")", len(shown), "...")
 
     return handler
 
@@ -500,7 +494,7 @@ _BASE_ATOMS: Dict[type, Callable[[Any], str]] = {
 }
 
 
-def _state_reader(cls: type, mro: Tuple[type, ...]) -> Callable[[Any], Iterator[Tuple[str, Any]]]:
+def _state_reader(cls: type, mro: Tuple[type, ...]) -> Callable[[Any], List[Tuple[str, Any]]]:
     """Reads `__dict__` in its order, then the bound slots along the MRO, base first."""
     dict_of = None
     for base in mro:
@@ -516,18 +510,20 @@ def _state_reader(cls: type, mro: Tuple[type, ...]) -> Callable[[Any], Iterator[
             if type(slot) is types.MemberDescriptorType:
                 slots.append((name, slot.__get__))
 
-    def read(value: Any) -> Iterator[Tuple[str, Any]]:
-        if dict_of is not None:
-            for name, item in list(dict.items(dict_of(value))):
-                if type(name) is str:
-                    yield name, item
+    def read_dict(value: Any) -> List[Tuple[str, Any]]:
+        assert dict_of is not None
+        return [item for item in dict.items(dict_of(value)) if type(item[0]) is str]
+
+    def read(value: Any) -> List[Tuple[str, Any]]:
+        found = [] if dict_of is None else read_dict(value)
         for name, get in slots:
             try:
-                yield name, get(value)
+                found.append((name, get(value)))
             except AttributeError:
                 continue
+        return found
 
-    return read
+    return read_dict if dict_of is not None and not slots else read
 
 
 def _slot_names(base: type) -> List[str]:
@@ -546,28 +542,34 @@ def _slot_names(base: type) -> List[str]:
     return names
 
 
+class _Labels(Dict[str, str]):
+    """Name -> what is written before its value."""
+
+    def __missing__(self, name: str) -> str:
+        label = self[name] = " " + name + "="
+        return label
+
+
 def _instance_handler(cls: type, mro: Tuple[type, ...]) -> Handler:
     state = _state_reader(cls, mro)
     opened = "<" + _name(cls)
     again = opened + " ...>"
+    labels = _Labels()
     base_text = next((text for base, text in _BASE_ATOMS.items() if _inherits(mro, base)), None)
     base_handler = next((handler for base, handler in _subclassable() if _inherits(mro, base)), None)
+    if base_text is not None:
+        base_handler = _repr_of(base_text)
 
     def handler(value: Any, limit: Optional[int]) -> Shape:
-        children = [(" " + name + "=", item) for name, item in state(value)]
+        children = [(labels[name], item) for name, item in state(value)]
         num_items = len(children)
-        children = children[:limit]
-        if base_text is not None:
-            children.insert(0, (" ", As(_text_of(base_text), value)))
-        elif base_handler is not None:
+        if limit is not None and num_items > limit:
+            children = children[:limit]
+        if base_handler is not None:
             children.insert(0, (" ", As(base_handler, value)))
-        return Shape(opened, iter(children), ">", num_items, again)
+        return (opened, iter(children), ">", num_items, again)
 
     return handler
-
-
-def _text_of(text: Callable[[Any], str]) -> Handler:
-    return lambda value, limit: text(value)
 
 
 def _subclassable() -> List[Tuple[type, Handler]]:

@@ -1,10 +1,11 @@
 """Values as text, and whether a value has changed: the trace format's section 2.
 
-    value --look--> Seen(ref, key, text, is_cut)      changed when the keys differ
+    value --look--> Seen(ref, key, text, is_cut, snapshot)      changed when the keys differ
 
 A key stands for the *uncut* text: two values have equal keys exactly when their uncut texts are equal (to a 64-bit
 hash, and up to `CAP` characters, from where on only the length counts), so a change beyond the cut is seen. Cheapest
-first: the same immutable object; equal bytes from `marshal` for plain containers of plain things; the text itself.
+first: the same immutable object, or the same ones in the same places of a plain container; equal bytes from `marshal`
+for long plain containers; the text itself.
 
 Deviation from the format: instances whose text is longer than `GRAPH_FROM` (a parser, a tree whose nodes know their
 parents) are compared by what they are made of, each object once, and not by a text that repeats shared parts without
@@ -14,6 +15,7 @@ end. That differs only where equal parts are shared in one value and not in the 
 from __future__ import annotations
 
 import marshal
+from operator import is_
 from typing import Any, List, Optional, Tuple
 
 from .guarded_repr import GuardedRepr
@@ -32,12 +34,67 @@ MANY = 20_000
 PLAIN_DEPTH = 4
 """Nesting up to which a container counts as plain; deeper ones may be cycles."""
 
-Seen = Tuple[Any, Any, str, bool]
-"""The object itself if immutable (else a token that no variable holds), its key, its text, whether that was cut."""
-
 _ATOM_IDS = frozenset(ATOM_TEXT)
 _PLAIN_IDS = frozenset(map(id, (list, tuple, dict, set, frozenset)))
 _NO_REF = object()
+
+
+class Snapshot:
+    """The atoms that a plain container held: the same objects in the same places are the same text.
+
+    It keeps nothing but atoms alive. It knows containers of atoms, and containers of atoms and of those.
+    """
+
+    __slots__ = ("_cls", "_items", "_keys", "_parts")
+
+    def __init__(self, cls: type, keys: Any, items: Any, parts: Any) -> None:
+        self._cls = cls
+        self._keys = keys
+        self._items = items
+        self._parts = parts
+
+    @classmethod
+    def of(cls, value: Any, kind: type, depth: int = 2) -> Optional[Snapshot]:
+        """Of a plain value; None where it is nested deeper."""
+        keys = tuple(value) if kind is dict else None
+        items = tuple(value.values()) if kind is dict else tuple(value)
+        if keys is not None and not _are_atoms(keys):
+            return None
+        if _are_atoms(items):
+            return cls(kind, keys, items, None)
+        if depth == 1:
+            return None
+        parts = [item if id(type(item)) in _ATOM_IDS else cls.of(item, type(item), 1) for item in items]
+        for part, item in zip(parts, items):  # noqa: B905
+            if part is None and item is not None:
+                return None
+        return cls(kind, keys, None, parts)
+
+    def holds(self, value: Any, kind: type) -> bool:
+        if kind is not self._cls:
+            return False
+        items = value
+        if self._keys is not None:
+            if len(value) != len(self._keys) or not all(map(is_, value, self._keys)):
+                return False
+            items = value.values()
+        if self._parts is None:
+            return len(items) == len(self._items) and all(map(is_, items, self._items))
+        if len(items) != len(self._parts):
+            return False
+        for item, part in zip(items, self._parts):  # noqa: B905
+            if item is not part and not (type(part) is Snapshot and part.holds(item, type(item))):
+                return False
+        return True
+
+
+def _are_atoms(items: Any) -> bool:
+    return _ATOM_IDS.issuperset(map(id, map(type, items)))
+
+
+Seen = Tuple[Any, Any, str, bool, Optional[Snapshot]]
+"""The object itself if immutable (else a token that no variable holds), its key, its text, whether that was cut, and
+what tells in a hurry that it is as it was."""
 
 
 class Writer:
@@ -59,7 +116,7 @@ class Writer:
                 return self._look_atom(value, kind)
             if self._repr is not None:
                 text, is_cut, key = self._repr.look(value)
-                return (_NO_REF, key, text, is_cut)
+                return (_NO_REF, key, text, is_cut, None)
             if kind in _PLAIN_IDS:
                 seen = self._look_plain(value, cls, last)
                 if seen is not None:
@@ -67,7 +124,7 @@ class Writer:
             return self._look_any(value, kind, last)
         except Exception as exc:  # whatever a value does, the program goes on
             text = "<unprintable {}: {}>".format(class_name(cls), class_name(type(exc)))
-            return (_NO_REF, text, text, False)
+            return (_NO_REF, text, text, False, None)
 
     def text(self, value: Any) -> Tuple[str, bool]:
         """The text of a value that is shown once, and whether it was cut."""
@@ -78,29 +135,43 @@ class Writer:
         text = ATOM_TEXT[kind](value)
         limit = self._max_chars
         if limit is None or len(text) <= limit:
-            return (value, text, text, False)
+            return (value, text, text, False, None)
         key = (hash(text), len(text))
         if kind in LONG_IDS and len(value) > limit:
-            return (value, key, cut_string(value, kind, limit), True)
-        return (value, key, text[:limit] + "...", True)
+            return (value, key, cut_string(value, kind, limit), True, None)
+        return (value, key, text[:limit] + "...", True, None)
 
     # -- exact builtin containers of atoms, not deep and not huge
 
     def _look_plain(self, value: Any, cls: type, last: Optional[Seen]) -> Optional[Seen]:
         """None for all others."""
+        if last is not None and last[4] is not None and last[4].holds(value, cls):
+            return last
         if len(value) > MANY:
             return self._look_long(value) if cls is list or cls is tuple else None
         widest = _plain_width(value, cls, PLAIN_DEPTH)
         if widest is None:
             return None
-        mark = marshal.dumps(value, 2)  # version 2: later ones write references, which equal values do not share
-        key: Any = mark if len(mark) <= SHORT else (hash(mark), len(mark))
-        if b"<" in mark or b">" in mark:  # perhaps a set: marshal sorts it, so that its order of iteration is not told
-            key = (key, _short(self._plain_text(value)))
+        snapshot = Snapshot.of(value, cls)
+        if self._max_items is None or widest <= self._max_items:
+            uncut = self._plain_text(value)
+            if not self._is_deep_cut and (self._max_chars is None or len(uncut) <= self._max_chars):
+                return (_NO_REF, uncut, uncut, False, snapshot)
+            key: Any = _short(uncut)
+        else:
+            key = self._mark(value)
         if last is not None and last[1] == key:
             return last
-        text, is_cut = self._plain_cut(value, widest)
-        return (_NO_REF, key, text, is_cut)
+        text, is_cut = self._texts.cut(value)
+        return (_NO_REF, key, text, is_cut, snapshot)
+
+    def _mark(self, value: Any) -> Any:
+        """As good as the uncut text, and cheaper where that is long."""
+        mark = marshal.dumps(value, 2)  # version 2: later ones write references, which equal values do not share
+        key = (hash(mark), len(mark))
+        if b"<" in mark or b">" in mark:  # perhaps a set: marshal sorts it, so that its order of iteration is not told
+            return (key, _short(self._plain_text(value)))
+        return key
 
     def _look_long(self, value: Any) -> Optional[Seen]:
         """A long list or tuple of atoms: the text is taken from pieces, until it is long enough to be compared."""
@@ -108,7 +179,7 @@ class Writer:
         size = 0
         for start in range(0, len(value), MANY):
             part = list(value[start : start + MANY])
-            if not _ATOM_IDS.issuperset(map(id, map(type, part))):
+            if not _are_atoms(part):
                 return None
             pieces.append(self._plain_text(part)[1:-1])
             size += len(pieces[-1]) + 2
@@ -116,14 +187,7 @@ class Writer:
                 break
         key = (hash(("[" if type(value) is list else "(") + ", ".join(pieces)[: CAP - 1]), len(value))
         text, is_cut = self._texts.cut(value)
-        return (_NO_REF, key, text, is_cut)
-
-    def _plain_cut(self, value: Any, widest: int) -> Tuple[str, bool]:
-        if not self._is_deep_cut and (self._max_items is None or widest <= self._max_items):
-            text = self._plain_text(value)
-            if self._max_chars is None or len(text) <= self._max_chars:
-                return text, False
-        return self._texts.cut(value)
+        return (_NO_REF, key, text, is_cut, None)
 
     def _plain_text(self, value: Any) -> str:
         try:
@@ -145,9 +209,9 @@ class Writer:
         else:
             key = _short(uncut)
         if not is_over and (self._max_chars is None or len(uncut) <= self._max_chars):
-            return (_NO_REF, key, uncut, False)
+            return (_NO_REF, key, uncut, False, None)
         text, is_cut = self._texts.cut(value)
-        return (_NO_REF, key, text, is_cut)
+        return (_NO_REF, key, text, is_cut, None)
 
 
 def _plain_width(value: Any, cls: type, depth: int) -> Optional[int]:
@@ -155,7 +219,7 @@ def _plain_width(value: Any, cls: type, depth: int) -> Optional[int]:
     widest = len(value)
     parts = (value.keys(), value.values()) if cls is dict else (value,)
     for part in parts:
-        if _ATOM_IDS.issuperset(map(id, map(type, part))):
+        if _are_atoms(part):
             continue
         if depth <= 1:
             return None

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
 
 from .options import Options
-from .shapes import ATOMS, Handler, Shape, handler_of
+from .shapes import ATOMS, Handler, handler_of
 
 ATOM_TEXT = {id(cls): text for cls, text in ATOMS.items()}
 LONG_IDS = frozenset((id(str), id(bytes)))
@@ -51,7 +51,7 @@ class TextWriter:
                     size += len(before)
                 kind = id(type(item))
                 atom = ATOM_TEXT.get(kind)
-                shape = atom(item) if atom is not None else self.handler(item)(item, limit)
+                shape: Any = atom(item) if atom is not None else self.handler(item)(item, limit)
                 if type(shape) is str:
                     if max_chars is not None and len(shape) > max_chars and kind in LONG_IDS and len(item) > max_chars:
                         is_over = True
@@ -62,7 +62,6 @@ class TextWriter:
                     if enough is not None and size > enough:
                         break
                     continue
-                assert isinstance(shape, Shape)
                 opened, inside, closed, num_items, again = shape
                 item_ident = id(item)
                 if item_ident in active:
@@ -114,8 +113,9 @@ class TextWriter:
                 continue
             order[id(item)] = len(order)
             kept.append(item)
-            held = list(shape.children)
-            marks.append((shape.open, shape.close, len(held)))
+            opened, children, closed, _, _ = shape
+            held = list(children)
+            marks.append((opened, closed, len(held)))
             marks.extend(before for before, _ in held)
             waiting.extend(child for _, child in reversed(held))
         return GraphKey(len(marks), hash(tuple(marks)))
