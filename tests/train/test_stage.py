@@ -1,0 +1,95 @@
+"""A stage makes a model folder from a dataset; a shipped model can be trained on from it."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from opencwm.data.build import build
+from opencwm.data.recipe import Recipe
+from opencwm.errors import ConfigError
+from opencwm.model import weights
+from opencwm.model.config import ModelConfig
+from opencwm.tokenizer import Tokenizer
+from opencwm.trace.files import read_traces
+from opencwm.trace.text import render_text
+from opencwm.train import checkpoint, optim
+from opencwm.train.loop import LoopConfig
+from opencwm.train.schedule import ScheduleConfig
+from opencwm.train.stage import OPTIMIZER, StageConfig, load_optimizers, run_stage
+
+SHAPE = ModelConfig(
+    vocab_size=1, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
+    num_key_value_heads=1, head_dim=16, layer_types=("sliding_attention", "full_attention"), sliding_window=32,
+    max_position_embeddings=512, qk_norm=True,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stage")
+    build(Recipe(num_programs=24, shard_size=12, easiest=0.0, ramp=1.0), folder / "data", say=lambda line: None)
+    texts = [render_text(t) for path in sorted((folder / "data").glob("*.parquet")) for t in read_traces(path)]
+    Tokenizer.train(texts, 400).save(folder / "tokenizer")
+    loop = LoopConfig(
+        num_steps=6, seq_len=256, num_rows=1, precision="float32", log_every=2, save_every=4,
+        schedule=ScheduleConfig(warmup_steps=2),
+    )  # fmt: skip
+    config = StageConfig(
+        data=folder / "data", tokenizer=folder / "tokenizer", run=folder / "run", model=SHAPE, loop=loop
+    )
+    run_stage(config, log=lambda record: None)
+    return config
+
+
+def owned(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def test_the_model_folder_is_whole_and_loads(stage):
+    folder = stage.run / "model"
+    model, tokenizer = weights.load(folder), Tokenizer.load(folder)
+    assert model.config.vocab_size >= tokenizer.vocab_size
+    assert model.config.eos_token_id == (tokenizer.special["end_of_text"],)
+    assert model.config.pad_token_id == tokenizer.special["pad"]
+    records = [json.loads(line) for line in (stage.run / "metrics.jsonl").read_text().splitlines()]
+    assert [record["step"] for record in records if record["event"] == "step"] == [2, 4, 6]
+
+
+def test_the_optimizers_state_comes_back_but_for_rounding(stage):
+    model = weights.load(stage.run / "model")
+    restored = optim.build(model, stage.loop.optim)
+    load_optimizers(stage.run / "model" / OPTIMIZER, model, restored)
+    trained = weights.load(stage.run / "model")
+    exact = optim.build(trained, stage.loop.optim)
+    checkpoint.load(stage.run, trained, exact)
+    compared = 0
+    for a, b in zip(exact, restored, strict=True):
+        pairs = zip(owned(a), owned(b), strict=True)
+        for p, q in ((a.state[x], b.state[y]) for x, y in pairs if x in a.state):
+            assert p.keys() == q.keys()
+            for key in p:
+                torch.testing.assert_close(p[key].float(), q[key].float(), rtol=1e-2, atol=1e-6)
+                compared += 1
+    assert compared > 10
+
+
+def test_training_goes_on_from_a_shipped_model(stage, tmp_path):
+    records = []
+    config = replace(stage, run=tmp_path / "more", model=None, start=stage.run / "model")
+    run_stage(config, log=records.append)
+    first = next(record["loss"] for record in records if record["event"] == "step")
+    before = [json.loads(line) for line in (stage.run / "metrics.jsonl").read_text().splitlines()]
+    assert first < next(record["loss"] for record in before if record["event"] == "step")
+    assert weights.load(tmp_path / "more" / "model").config == weights.load(stage.run / "model").config
+
+
+def test_a_stage_starts_from_a_shape_or_a_model_but_not_both(stage):
+    with pytest.raises(ConfigError, match="shape or a model"):
+        run_stage(replace(stage, start=stage.run / "model"), log=lambda record: None)
+
+
+def test_a_dataset_that_is_not_finished_is_refused(stage, tmp_path):
+    with pytest.raises(ConfigError, match="not a finished dataset"):
+        run_stage(replace(stage, data=tmp_path, run=tmp_path / "run"), log=lambda record: None)
