@@ -108,7 +108,7 @@ class Writer:
         self._repr = GuardedRepr(options.max_value_chars) if options.values == "repr" else None
 
     def look(self, value: Any, last: Optional[Seen] = None) -> Seen:
-        """`value` as it is now; `last` itself where nothing has changed since. Never raises."""
+        """`value` as it is now; `last` itself where nothing has changed since. Raises RecursionError alone."""
         cls = type(value)
         kind = id(cls)
         try:
@@ -122,6 +122,8 @@ class Writer:
                 if seen is not None:
                     return seen
             return self._look_any(value, kind, last)
+        except RecursionError:
+            raise  # the program's stack is at its end; no value's text needs any
         except Exception as exc:  # whatever a value does, the program goes on
             text = "<unprintable {}: {}>".format(class_name(cls), class_name(type(exc)))
             return (_NO_REF, text, text, False, None)
