@@ -1,8 +1,9 @@
 """`opencwm predict FILE --call EXPR`: what a call would do, by the model; `--verify` runs it and compares."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -41,7 +42,7 @@ def predict(
 
     program = Program(source=sys.stdin.read()) if file == "-" else Program.of_file(Path(file))
     prompt_of(program.source, call)  # a mistake in either is said before the model is loaded
-    opened = open_model(model, device=device)
+    opened = open_model(model, device=device, threads=1 if model == "nano" else None)  # too small to share
     truths: list[Trace] = []
 
     def record(source: str, call: str) -> "Trace":
@@ -76,8 +77,9 @@ def _show(prediction: "Prediction", truth: "Trace | None", *, show_all: bool) ->
     from opencwm.report.data import program_report
 
     if prediction.frames:
-        beside: Any = truth if truth is not None else prediction.parsed
-        report = program_report(beside, prediction.parsed, name="", confidences=prediction.frame_confidences)
+        seen = replace(prediction.parsed, frames=list(prediction.frames))
+        beside = truth if truth is not None else seen
+        report = program_report(beside, seen, name="", confidences=prediction.frame_confidences)
         out().print(prediction_table(report, with_real=truth is not None, show_all=show_all))
         out().print()
     sure = "" if prediction.confidence is None else f", {prediction.confidence:.0%} sure"

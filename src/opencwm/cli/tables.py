@@ -17,6 +17,8 @@ from opencwm.trace.stream import Parsed, Stack, without_marker
 MOST_ROWS = 120
 """Longer traces are shown without their middle, unless asked for all."""
 TAIL_ROWS = 30
+SURPLUS_ROWS = 4
+"""Rows shown of what a prediction adds after the real execution's end."""
 EVENTS = {"call": ("call", "cyan"), "line": ("", ""), "return": ("return", "green"), "exception": ("raise", "red")}
 CAUSES = {
     "unwind": ("leave", "red"),
@@ -100,6 +102,8 @@ def _shortened(rows: Sequence[Row], show_all: bool) -> Iterator[Row | None]:
 def prediction_table(report: ProgramReport, *, with_real: bool, show_all: bool = False) -> Table:
     """A prediction, frame by frame with its confidence; beside it the real execution, marked where they differ."""
     pairs = list(enumerate(report.pairs, 1))
+    num_real = sum(pair.real is not None for pair in report.pairs)
+    shown = pairs if show_all else pairs[: min(MOST_ROWS, num_real + SURPLUS_ROWS)]
     table = Table(box=None, padding=(0, 1), header_style="dim", pad_edge=False, expand=True)
     table.add_column("frame", justify="right", style="dim", no_wrap=True, width=5)
     table.add_column("sure", justify="right", no_wrap=True, width=5)
@@ -110,7 +114,6 @@ def prediction_table(report: ProgramReport, *, with_real: bool, show_all: bool =
         table.add_column("", no_wrap=True, width=1)
         table.add_column("real", ratio=1, no_wrap=True, overflow="ellipsis")
         table.add_column("", ratio=1, no_wrap=True, overflow="ellipsis")
-    shown = pairs if show_all or len(pairs) <= MOST_ROWS else [*pairs[: MOST_ROWS - TAIL_ROWS], *pairs[-TAIL_ROWS:]]
     for number, pair in shown:
         cells: list[str | Text] = [str(number), _confidence(pair), *_side(pair, is_real=False)]
         if with_real:
@@ -118,6 +121,9 @@ def prediction_table(report: ProgramReport, *, with_real: bool, show_all: bool =
             real = _side(pair, is_real=True)[1:] if not pair.is_right else [Text("same", style="dim green"), Text("")]
             cells += [mark, *real]
         table.add_row(*cells)
+    if len(shown) < len(pairs):
+        left_out = f"{len(pairs) - len(shown):,} more: --all"
+        table.add_row("...", "", "", Text(left_out, style="dim italic"))
     return table
 
 

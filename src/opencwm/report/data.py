@@ -116,7 +116,7 @@ class ReportData:
 
 
 def program_report(
-    truth: Trace,
+    truth: Trace | Parsed,
     predicted: Trace | Parsed,
     *,
     name: str,
