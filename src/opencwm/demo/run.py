@@ -56,6 +56,8 @@ class DemoConfig:
     model: str = "nano"
     """`nano` or a model folder, with its tokenizer and optimizer state."""
     train_s: float = 60.0
+    """Seconds of training, or less where `max_steps` optimizer steps are done before."""
+    max_steps: int = 100_000
     seed: int = 0
     num_programs: int = 480
     """Programs to record for training, before any is dropped; half of them functions of the standard library."""
@@ -251,14 +253,14 @@ def going_on(config: DemoConfig) -> "LoopConfig":
     loop = nano.train().loop
     return replace(
         loop,
-        num_steps=1_000_000,
+        num_steps=config.max_steps,
         optim=adapted(loop.optim, FINAL_RATE),
         schedule=ScheduleConfig(kind="constant", warmup_steps=1),
         compile=False,  # it would take the minute to compile, and wants a C++ compiler
         threads=config.threads,
         seed=config.seed,
         log_every=4,
-        save_every=1_000_000,
+        save_every=config.max_steps + 1,
     )
 
 
