@@ -12,6 +12,7 @@ What it costs to watch from Python: the callbacks use a few levels of the progra
 from __future__ import annotations
 
 import gc
+import itertools
 import json
 import opcode
 import sys
@@ -19,7 +20,7 @@ import threading
 import time
 from json.encoder import encode_basestring
 from types import FrameType
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from .folding import Folding
 from .frame import Frame
@@ -76,10 +77,8 @@ class Tape:
         """Texts that were cut."""
         self._budget = budget
 
-    def add(self, event: str, cause: Optional[str], depth: int, place: str, rest: str) -> bool:
+    def add(self, text: str) -> bool:
         """False: the budget is spent, and the frame is not recorded."""
-        why = "" if cause is None else f'"cause":"{cause}",'
-        text = f'{{"event":"{event}",{why}"depth":{depth},{place}{rest}}}'
         if text.isascii():
             num_bytes = len(text)
         else:
@@ -106,18 +105,21 @@ def _escaped(character: str) -> str:
     return "".join("\\u{:02x}{:02x}".format(units[i], units[i + 1]) for i in range(0, len(units), 2))
 
 
+_ABSENT = object()
+_UNBOUND = itertools.repeat(_ABSENT)
 NOTHING_NEW = ',"locals":{"set":{},"removed":[]}'
 
 
 class Activation:
     """One call or resume of a code object: what it showed last, and the interpreter's trace function for it."""
 
-    __slots__ = ("_order", "_raised_at", "_shown", "depth", "folding", "info", "is_full_next", "thread")
+    __slots__ = ("_heads", "_order", "_raised_at", "_shown", "depth", "folding", "info", "is_full_next", "thread")
 
     def __init__(self, thread: ThreadEngine, info: CodeInfo, depth: int) -> None:
         self.thread = thread
         self.info = info
         self.depth = depth
+        self._heads = info.line_heads(depth)
         self.is_full_next = False
         self.folding = None if info.folds is None else Folding(info.folds)
         self._shown: Dict[str, Seen] = {}
@@ -132,34 +134,44 @@ class Activation:
         tape, writer, shown = self.thread.tape, self.thread.writer, self._shown
         look = writer.look
         namespace = py_frame.f_locals
-        is_function = self.info.is_function
-        if is_function:
-            bound = [(name, namespace[name]) for name in self.info.names if name in namespace]
+        names: Sequence[str]
+        values: Iterable[Any]
+        if self.info.is_function:
+            names = self.info.names
+            values = map(namespace.get, names, _UNBOUND)
+            is_other = False
         else:
             bound = shown_globals(namespace)
+            names = [name for name, _ in bound]
+            values = [value for _, value in bound]
+            is_other = True  # names may have moved
         parts: List[str] = []
-        has_new = False
-        for name, value in bound:
-            last = shown.get(name)
+        for name, value, last in zip(names, values, map(shown.get, names)):  # noqa: B905
             if last is None:
-                has_new = True
-                seen, is_shown = look(value, None), True
-                shown[name] = seen
+                if value is _ABSENT:
+                    continue
+                is_other = True
+                seen = shown[name] = look(value, None)
             elif value is last[0]:
                 if not is_full:
                     continue
-                seen, is_shown = last, True
+                seen = last
+            elif value is _ABSENT:
+                is_other = True
+                continue
             else:
                 seen = look(value, last)
-                is_shown = is_full or (seen is not last and seen[1] != last[1])
-                shown[name] = seen
-            if is_shown:
-                _, _, text, is_cut, _ = seen
-                parts.append(f'"{name}":{encode_basestring(text)}')
-                if is_cut:
-                    tape.num_cut += 1
-        if has_new or len(bound) != len(shown) or not is_function:
-            return self._with_order(parts, [name for name, _ in bound], is_full)
+                if seen is not last:
+                    shown[name] = seen
+                    if not is_full and seen[1] == last[1]:
+                        continue
+                elif not is_full:
+                    continue
+            parts.append(f'"{name}":{encode_basestring(seen[2])}')
+            if seen[3]:
+                tape.num_cut += 1
+        if is_other:
+            return self._with_order(parts, [name for name in names if name in namespace], is_full)
         return f',"locals":{{"set":{{{",".join(parts)}}},"removed":[]}}' if parts else NOTHING_NEW
 
     def _with_order(self, parts: List[str], names: List[str], is_full: bool) -> str:
@@ -207,8 +219,8 @@ class Activation:
                         return self.on_event
                     line_no = line
                 is_full, self.is_full_next = self.is_full_next, False
-                rest = self.locals_json(py_frame, is_full)
-                thread.write("line", None, self.depth, self.info.place(line_no), rest)
+                if not thread.tape.add(f"{self._heads[line_no]}{self.locals_json(py_frame, is_full)}}}"):
+                    thread.engine.over_budget()
             elif event == "return":
                 self._on_return(py_frame, arg)
             elif event == "exception":
@@ -326,7 +338,8 @@ class ThreadEngine:
         return ',"value":' + encode_basestring(text)
 
     def write(self, event: str, cause: Optional[str], depth: int, place: str, rest: str) -> None:
-        if not self.tape.add(event, cause, depth, place, rest):
+        why = "" if cause is None else f'"cause":"{cause}",'
+        if not self.tape.add(f'{{"event":"{event}",{why}"depth":{depth},{place}{rest}}}'):
             self.engine.over_budget()
 
     def fail(self, exc: Exception) -> None:

@@ -15,7 +15,7 @@ from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from .folding import FOLDED_NAMES, Folds, folds_of
-from .source import SourceFile
+from .source import SourceFile, source_file
 
 START_MARKER = "  # << START_OF_TRACE"
 """Ends the entry point's `def` line in the context; not repeated in frames."""
@@ -35,6 +35,7 @@ class CodeInfo:
         "code",
         "file",
         "folds",
+        "heads",
         "is_async_generator",
         "is_coroutine",
         "is_function",
@@ -60,6 +61,13 @@ class CodeInfo:
         self.folds: Optional[Folds] = folds_of(code, scope) if fold else None
         self.jump_targets = _backward_jumps(code) if self.folds is not None else {}
         self.places: Dict[int, str] = {}
+        self.heads: Dict[int, LineHeads] = {}
+
+    def line_heads(self, depth: int) -> LineHeads:
+        heads = self.heads.get(depth)
+        if heads is None:
+            heads = self.heads[depth] = LineHeads(self, depth)
+        return heads
 
     def place(self, line_no: int) -> str:
         """The keys of a frame that say where it is, as JSON."""
@@ -73,6 +81,19 @@ class CodeInfo:
             )
             self.places[line_no] = found
         return found
+
+
+class LineHeads(Dict[int, str]):
+    """Line number -> what the JSON of a `line` frame at this depth begins with."""
+
+    def __init__(self, info: CodeInfo, depth: int) -> None:
+        super().__init__()
+        self._info = info
+        self._depth = depth
+
+    def __missing__(self, line_no: int) -> str:
+        head = self[line_no] = f'{{"event":"line","depth":{self._depth},{self._info.place(line_no)}'
+        return head
 
 
 def _local_names(code: CodeType) -> Tuple[str, ...]:
@@ -125,7 +146,7 @@ class Scope:
         if file is None:
             return None
         if source is None:
-            source = SourceFile(self._text_of(code.co_filename))
+            source = source_file(self._text_of(code.co_filename))
             self._files[code.co_filename] = (file, source)
         return CodeInfo(code, file, source, self._fold)
 

@@ -11,6 +11,7 @@ import ast
 import re
 import sys
 import warnings
+from functools import lru_cache
 from types import CodeType
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
@@ -20,7 +21,8 @@ Span = Tuple[int, int, int, int]
 """First line, first column, last line, last column; lines 1-based, columns 0-based in UTF-8 bytes."""
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp)
+_SCOPED = frozenset((*_FUNCTIONS, ast.Lambda, ast.GeneratorExp, ast.ListComp, ast.SetComp, ast.DictComp))
+_LEAVES = frozenset((ast.Name, ast.Constant, ast.Pass, ast.Break, ast.Continue, ast.alias))
 
 
 def split_lines(text: str) -> List[str]:
@@ -53,7 +55,7 @@ class SourceFile:
         if tree is not None:
             module = Scope(1, None)
             self._scopes[("<module>", 0)] = [module]
-            self._visit_all(ast.iter_child_nodes(tree), module)
+            self._visit_all(tree.body, module)
 
     def line(self, line_no: int) -> str:
         """The line as written; "" where there is none."""
@@ -73,7 +75,11 @@ class SourceFile:
 
     def _visit_all(self, nodes: Any, scope: Scope, is_inside: bool = False) -> None:
         for node in nodes:
-            self._visit(node, scope, is_inside)
+            kind = type(node)
+            if kind in _SCOPED:
+                self._visit(node, scope, is_inside)
+            elif kind not in _LEAVES:
+                self._visit_all(_children(node), scope, is_inside)
 
     def _visit(self, node: Any, scope: Scope, is_inside: bool) -> None:
         """`is_inside`: inside a comprehension of this scope already."""
@@ -82,30 +88,46 @@ class SourceFile:
         elif isinstance(node, ast.Lambda):
             self._visit_all([*node.args.defaults, *filter(None, node.args.kw_defaults)], scope, is_inside)
             inner = self._open("<lambda>", node.lineno, node.lineno, _span(node.body))
-            self._visit(node.body, inner, False)
+            self._visit_all([node.body], inner)
         elif isinstance(node, ast.GeneratorExp):
             first = node.generators[0]
-            self._visit(first.iter, scope, is_inside)
+            self._visit_all([first.iter], scope, is_inside)
             inner = self._open("<genexpr>", node.lineno, node.lineno, _span(node))
             self._visit_all([node.elt, first.target, *first.ifs, *node.generators[1:]], inner)
-        elif isinstance(node, _COMPREHENSIONS):
+        else:
             if not is_inside:
                 scope.comprehensions.append(_span(node))
-            self._visit_all(ast.iter_child_nodes(node), scope, True)
-        else:
-            self._visit_all(ast.iter_child_nodes(node), scope, is_inside)
+            self._visit_all(_children(node), scope, True)
 
     def _visit_definition(self, node: Any, scope: Scope, is_inside: bool) -> None:
         first_line = min([node.lineno] + [decorator.lineno for decorator in node.decorator_list])
         inner = self._open(node.name, first_line, node.lineno, _span(node))
         body = {id(child) for child in node.body}
         self._visit_all(node.body, inner)
-        self._visit_all((child for child in ast.iter_child_nodes(node) if id(child) not in body), scope, is_inside)
+        self._visit_all((child for child in _children(node) if id(child) not in body), scope, is_inside)
 
     def _open(self, name: str, first_line: int, def_line: int, span: Span) -> Scope:
         scope = Scope(def_line, span)
         self._scopes.setdefault((name, first_line), []).append(scope)
         return scope
+
+
+@lru_cache(maxsize=8)
+def source_file(text: Optional[str]) -> SourceFile:
+    """The same file is often recorded again; nothing changes a SourceFile once it is made."""
+    return SourceFile(text)
+
+
+def _children(node: Any) -> Iterator[Any]:
+    """As `ast.iter_child_nodes`, without what has no fields of its own (operators and the like)."""
+    for name in node._fields:
+        value = getattr(node, name, None)
+        if type(value) is list:
+            for item in value:
+                if isinstance(item, ast.AST):
+                    yield item
+        elif isinstance(value, ast.AST) and value._fields:
+            yield value
 
 
 def _parse(text: Optional[str]) -> Optional[ast.Module]:

@@ -15,12 +15,12 @@ end. That differs only where equal parts are shared in one value and not in the 
 from __future__ import annotations
 
 import marshal
-from operator import is_
-from typing import Any, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from .guarded_repr import GuardedRepr
 from .options import Options
 from .shapes import class_name
+from .snapshot import ATOM_IDS, PLAIN_IDS, Snapshot, are_atoms, take
 from .writer import ATOM_TEXT, LONG_IDS, GraphKey, TextWriter, cut_string
 
 CAP = 1_000_000
@@ -31,66 +31,13 @@ SHORT = 256
 """Keys up to this length are kept as they are, longer ones as a hash."""
 MANY = 20_000
 """Items up to which a container is fingerprinted as a whole."""
+SMALL = 500
+"""Objects that a snapshot may keep alive to be remembered beyond its variable."""
+MAX_KNOWN = 4_000
 PLAIN_DEPTH = 4
 """Nesting up to which a container counts as plain; deeper ones may be cycles."""
 
-_ATOM_IDS = frozenset(ATOM_TEXT)
-_PLAIN_IDS = frozenset(map(id, (list, tuple, dict, set, frozenset)))
 _NO_REF = object()
-
-
-class Snapshot:
-    """The atoms that a plain container held: the same objects in the same places are the same text.
-
-    It keeps nothing but atoms alive. It knows containers of atoms, and containers of atoms and of those.
-    """
-
-    __slots__ = ("_cls", "_items", "_keys", "_parts")
-
-    def __init__(self, cls: type, keys: Any, items: Any, parts: Any) -> None:
-        self._cls = cls
-        self._keys = keys
-        self._items = items
-        self._parts = parts
-
-    @classmethod
-    def of(cls, value: Any, kind: type, depth: int = 2) -> Optional[Snapshot]:
-        """Of a plain value; None where it is nested deeper."""
-        keys = tuple(value) if kind is dict else None
-        items = tuple(value.values()) if kind is dict else tuple(value)
-        if keys is not None and not _are_atoms(keys):
-            return None
-        if _are_atoms(items):
-            return cls(kind, keys, items, None)
-        if depth == 1:
-            return None
-        parts = [item if id(type(item)) in _ATOM_IDS else cls.of(item, type(item), 1) for item in items]
-        for part, item in zip(parts, items):  # noqa: B905
-            if part is None and item is not None:
-                return None
-        return cls(kind, keys, None, parts)
-
-    def holds(self, value: Any, kind: type) -> bool:
-        if kind is not self._cls:
-            return False
-        items = value
-        if self._keys is not None:
-            if len(value) != len(self._keys) or not all(map(is_, value, self._keys)):
-                return False
-            items = value.values()
-        if self._parts is None:
-            return len(items) == len(self._items) and all(map(is_, items, self._items))
-        if len(items) != len(self._parts):
-            return False
-        for item, part in zip(items, self._parts):  # noqa: B905
-            if item is not part and not (type(part) is Snapshot and part.holds(item, type(item))):
-                return False
-        return True
-
-
-def _are_atoms(items: Any) -> bool:
-    return _ATOM_IDS.issuperset(map(id, map(type, items)))
-
 
 Seen = Tuple[Any, Any, str, bool, Optional[Snapshot]]
 """The object itself if immutable (else a token that no variable holds), its key, its text, whether that was cut, and
@@ -105,6 +52,8 @@ class Writer:
         self._max_chars = options.max_value_chars
         self._is_deep_cut = options.max_depth is not None and options.max_depth < PLAIN_DEPTH
         self._texts = TextWriter(options)
+        self._known: Dict[int, Seen] = {}
+        """What was seen at an address last: no promise what is there now, but its snapshot can tell."""
         self._repr = GuardedRepr(options.max_value_chars) if options.values == "repr" else None
 
     def look(self, value: Any, last: Optional[Seen] = None) -> Seen:
@@ -112,16 +61,23 @@ class Writer:
         cls = type(value)
         kind = id(cls)
         try:
-            if kind in _ATOM_IDS:
-                return self._look_atom(value, kind)
+            atom = ATOM_TEXT.get(kind)
+            if atom is not None:
+                text = atom(value)
+                if self._max_chars is None or len(text) <= self._max_chars:
+                    return (value, text, text, False, None)
+                return self._look_long_atom(value, kind, text, self._max_chars)
             if self._repr is not None:
                 text, is_cut, key = self._repr.look(value)
                 return (_NO_REF, key, text, is_cut, None)
-            if kind in _PLAIN_IDS:
-                seen = self._look_plain(value, cls, last)
-                if seen is not None:
-                    return seen
-            return self._look_any(value, kind, last)
+            known = self._known.get(id(value))
+            for before in (last, known):
+                if before is not None and before[4] is not None and before[4].holds(value):
+                    return before
+            seen = self._look_plain(value, cls, last) if kind in PLAIN_IDS else None
+            if seen is None:
+                seen = self._look_any(value, kind, last)
+            return self._remember(value, seen)
         except RecursionError:
             raise  # the program's stack is at its end; no value's text needs any
         except Exception as exc:  # whatever a value does, the program goes on
@@ -133,39 +89,46 @@ class Writer:
         seen = self.look(value)
         return seen[2], seen[3]
 
-    def _look_atom(self, value: Any, kind: int) -> Seen:
-        text = ATOM_TEXT[kind](value)
-        limit = self._max_chars
-        if limit is None or len(text) <= limit:
-            return (value, text, text, False, None)
+    def _look_long_atom(self, value: Any, kind: int, text: str, limit: int) -> Seen:
         key = (hash(text), len(text))
         if kind in LONG_IDS and len(value) > limit:
             return (value, key, cut_string(value, kind, limit), True, None)
         return (value, key, text[:limit] + "...", True, None)
 
+    def _remember(self, value: Any, seen: Seen) -> Seen:
+        """With a snapshot, for the next look at it: of this variable, or of another one that holds the same object."""
+        if seen[4] is None:
+            snapshot = take(value, self._texts.dict_of_class)
+            if snapshot is None:
+                return seen
+            seen = (*seen[:4], snapshot)
+        snapshot = seen[4]
+        if snapshot is not None and snapshot.size <= SMALL:
+            if len(self._known) >= MAX_KNOWN:
+                self._known.clear()
+            self._known[id(value)] = seen
+        return seen
+
     # -- exact builtin containers of atoms, not deep and not huge
 
     def _look_plain(self, value: Any, cls: type, last: Optional[Seen]) -> Optional[Seen]:
         """None for all others."""
-        if last is not None and last[4] is not None and last[4].holds(value, cls):
-            return last
         if len(value) > MANY:
             return self._look_long(value) if cls is list or cls is tuple else None
         widest = _plain_width(value, cls, PLAIN_DEPTH)
         if widest is None:
             return None
-        snapshot = Snapshot.of(value, cls)
         if self._max_items is None or widest <= self._max_items:
             uncut = self._plain_text(value)
             if not self._is_deep_cut and (self._max_chars is None or len(uncut) <= self._max_chars):
-                return (_NO_REF, uncut, uncut, False, snapshot)
+                return (_NO_REF, uncut, uncut, False, None)
             key: Any = _short(uncut)
         else:
             key = self._mark(value)
         if last is not None and last[1] == key:
             return last
         text, is_cut = self._texts.cut(value)
-        return (_NO_REF, key, text, is_cut, snapshot)
+        return (_NO_REF, key, text, is_cut, None)
 
     def _mark(self, value: Any) -> Any:
         """As good as the uncut text, and cheaper where that is long."""
@@ -181,7 +144,7 @@ class Writer:
         size = 0
         for start in range(0, len(value), MANY):
             part = list(value[start : start + MANY])
-            if not _are_atoms(part):
+            if not are_atoms(part):
                 return None
             pieces.append(self._plain_text(part)[1:-1])
             size += len(pieces[-1]) + 2
@@ -202,7 +165,7 @@ class Writer:
     def _look_any(self, value: Any, kind: int, last: Optional[Seen]) -> Seen:
         if last is not None and type(last[1]) is GraphKey and self._texts.graph_key(value) == last[1]:
             return last
-        is_builtin = kind in _PLAIN_IDS
+        is_builtin = kind in PLAIN_IDS
         uncut, is_over = self._texts.write(value, is_cut=False, enough=CAP if is_builtin else GRAPH_FROM)
         if not is_builtin and len(uncut) > GRAPH_FROM:
             key: Any = self._texts.graph_key(value)
@@ -221,7 +184,7 @@ def _plain_width(value: Any, cls: type, depth: int) -> Optional[int]:
     widest = len(value)
     parts = (value.keys(), value.values()) if cls is dict else (value,)
     for part in parts:
-        if _are_atoms(part):
+        if are_atoms(part):
             continue
         if depth <= 1:
             return None
@@ -229,9 +192,9 @@ def _plain_width(value: Any, cls: type, depth: int) -> Optional[int]:
         for item in part:
             item_cls = type(item)
             kind = id(item_cls)
-            if kind in _ATOM_IDS:
+            if kind in ATOM_IDS:
                 continue
-            if kind not in _PLAIN_IDS:
+            if kind not in PLAIN_IDS:
                 return None
             width = _plain_width(item, item_cls, depth - 1)
             total += len(item)
