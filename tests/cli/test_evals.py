@@ -1,0 +1,47 @@
+"""`opencwm eval`, with a model that knows nothing."""
+
+import json
+from pathlib import Path
+
+CRUXEVAL = Path(__file__).parents[1] / "data" / "cruxeval" / "cruxeval_0_199.jsonl"
+
+
+def test_traces_are_evaluated_kept_and_reported(opencwm, half, tiny_model):
+    opencwm("trace", "run", half, "--call", "half(4)", "-o", "real.jsonl")
+    argv = [
+        "eval",
+        "run",
+        "traces",
+        "--data",
+        "real.jsonl",
+        "--model",
+        str(tiny_model),
+        "--mode",
+        "forced",
+        "-o",
+        "out",
+    ]
+    done = opencwm(*argv, "--json")
+    assert done.returncode == 0, done.stderr
+    data = json.loads(done.stdout)
+    assert {"task", "model", "n", "metrics", "outcomes"} <= set(data)
+    assert set(data["outcomes"]) == {"right", "wrong", "malformed", "budget", "infrastructure"}
+    assert data["n"] == 1
+    report = opencwm("eval", "report", "out")
+    assert "forced all frame_exact" in report.stdout
+    assert json.loads(opencwm("eval", "report", "out", "--json").stdout) == data
+
+
+def test_cruxeval_is_asked_and_scored(opencwm, tiny_model):
+    argv = ["eval", "run", "cruxeval", "--data", str(CRUXEVAL), "--model", str(tiny_model), "-n", "2"]
+    done = opencwm(*argv, "--mode", "one_shot", "--json")
+    assert done.returncode == 0, done.stderr
+    data = json.loads(done.stdout)
+    assert (data["task"], data["n"], sum(data["outcomes"].values())) == ("cruxeval", 2, 2)
+
+
+def test_a_mode_that_does_not_exist_is_refused(opencwm, half, tiny_model):
+    opencwm("trace", "run", half, "--call", "half(4)", "-o", "real.jsonl")
+    done = opencwm("eval", "run", "traces", "--data", "real.jsonl", "--model", str(tiny_model), "--mode", "fre")
+    assert done.returncode == 2
+    assert "choose one of forced" in done.stderr
