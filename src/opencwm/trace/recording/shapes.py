@@ -523,7 +523,10 @@ def _state_reader(cls: type, mro: Tuple[type, ...]) -> Callable[[Any], List[Tupl
                 continue
         return found
 
-    return read_dict if dict_of is not None and not slots else read
+    if dict_of is None or slots:
+        return read
+    setattr(read_dict, "dict_of", dict_of)  # noqa: B010
+    return read_dict
 
 
 def _slot_names(base: type) -> List[str]:
@@ -569,6 +572,8 @@ def _instance_handler(cls: type, mro: Tuple[type, ...]) -> Handler:
             children.insert(0, (" ", As(base_handler, value)))
         return (opened, iter(children), ">", num_items, again)
 
+    if base_handler is None and hasattr(state, "dict_of"):
+        setattr(handler, "dict_of", state.dict_of)  # noqa: B010
     return handler
 
 

@@ -120,6 +120,11 @@ class TextWriter:
             waiting.extend(child for _, child in reversed(held))
         return GraphKey(len(marks), hash(tuple(marks)))
 
+    def dict_of_class(self, cls: type) -> Any:
+        """For classes whose instances show their `__dict__` and nothing else: what reads it."""
+        known = self._handlers.get(id(cls))
+        return None if known is None else getattr(known[1], "dict_of", None)
+
     def handler(self, item: Any) -> Handler:
         cls = type(item)
         known = self._handlers.get(id(cls))
