@@ -80,7 +80,7 @@ def _show(prediction: "Prediction", truth: "Trace | None", *, show_all: bool) ->
         seen = replace(prediction.parsed, frames=list(prediction.frames))
         beside = truth if truth is not None else seen
         report = program_report(beside, seen, name="", confidences=prediction.frame_confidences)
-        out().print(prediction_table(report, with_real=truth is not None, show_all=show_all))
+        out().print(prediction_table(report, width=out().width, with_real=truth is not None, show_all=show_all))
         out().print()
     sure = "" if prediction.confidence is None else f", {prediction.confidence:.0%} sure"
     if prediction.output is not None:

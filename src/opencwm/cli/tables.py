@@ -17,6 +17,8 @@ from opencwm.trace.stream import Parsed, Stack, without_marker
 MOST_ROWS = 120
 """Longer traces are shown without their middle, unless asked for all."""
 TAIL_ROWS = 30
+WIDE = 120
+"""Columns from which on two executions stand beside each other."""
 SURPLUS_ROWS = 4
 """Rows shown of what a prediction adds after the real execution's end."""
 EVENTS = {"call": ("call", "cyan"), "line": ("", ""), "return": ("return", "green"), "exception": ("raise", "red")}
@@ -99,39 +101,37 @@ def _shortened(rows: Sequence[Row], show_all: bool) -> Iterator[Row | None]:
     yield from rows[-TAIL_ROWS:]
 
 
-def prediction_table(report: ProgramReport, *, with_real: bool, show_all: bool = False) -> Table:
-    """A prediction, frame by frame with its confidence; beside it the real execution, marked where they differ."""
+def prediction_table(report: ProgramReport, *, width: int, with_real: bool, show_all: bool = False) -> Table:
+    """A prediction, frame by frame with its confidence, and the real execution: beside it where the terminal is wide,
+    below each frame that differs where it is not."""
     pairs = list(enumerate(report.pairs, 1))
     num_real = sum(pair.real is not None for pair in report.pairs)
     shown = pairs if show_all else pairs[: min(MOST_ROWS, num_real + SURPLUS_ROWS)]
+    is_beside = with_real and width >= WIDE
     table = Table(box=None, padding=(0, 1), header_style="dim", pad_edge=False, expand=True)
     table.add_column("frame", justify="right", style="dim", no_wrap=True, width=5)
-    table.add_column("sure", justify="right", no_wrap=True, width=5)
+    table.add_column("sure", justify="right", no_wrap=True, width=6)
     table.add_column("", no_wrap=True, width=6)
-    table.add_column("predicted", ratio=1, no_wrap=True, overflow="ellipsis")
-    table.add_column("", ratio=1, no_wrap=True, overflow="ellipsis")
-    if with_real:
-        table.add_column("", no_wrap=True, width=1)
-        table.add_column("real", ratio=1, no_wrap=True, overflow="ellipsis")
-        table.add_column("", ratio=1, no_wrap=True, overflow="ellipsis")
+    for title in ("predicted", "", *(("real", "") if is_beside else ())):
+        table.add_column(title, ratio=1, no_wrap=True, overflow="ellipsis")
     for number, pair in shown:
-        cells: list[str | Text] = [str(number), _confidence(pair), *_side(pair, is_real=False)]
-        if with_real:
-            mark = Text("" if pair.is_right else "≠", style="bold red")
-            real = _side(pair, is_real=True)[1:] if not pair.is_right else [Text("same", style="dim green"), Text("")]
-            cells += [mark, *real]
+        cells = [Text(str(number)), _confidence(pair), *_side(pair, is_real=False)]
+        if is_beside:
+            cells += _side(pair, is_real=True)[1:] if not pair.is_right else [Text("same", style="dim green"), Text("")]
         table.add_row(*cells)
+        if with_real and not is_beside and not pair.is_right:
+            table.add_row("", Text("≠", style="bold red"), *_side(pair, is_real=True))
     if len(shown) < len(pairs):
-        left_out = f"{len(pairs) - len(shown):,} more: --all"
-        table.add_row("...", "", "", Text(left_out, style="dim italic"))
+        table.add_row("...", "", "", Text(f"{len(pairs) - len(shown):,} more: --all", style="dim italic"))
     return table
 
 
 def _confidence(pair: FramePair) -> Text:
-    if pair.is_given or pair.confidence is None:
-        return Text("given" if pair.is_given else "", style="dim")
+    mark = Text("" if pair.is_right else "≠ ", style="bold red")
+    if pair.confidence is None or pair.is_given:
+        return mark + Text("given" if pair.is_given else "", style="dim")
     style = "green" if pair.confidence > 0.9 else "yellow" if pair.confidence > 0.5 else "red"
-    return Text(f"{pair.confidence:.0%}", style=style)
+    return mark + Text(f"{pair.confidence:.0%}", style=style)
 
 
 def _side(pair: FramePair, *, is_real: bool) -> list[Text]:

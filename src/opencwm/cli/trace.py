@@ -126,7 +126,7 @@ def compare(
 
             report = program_report(real, other, name=f"trace {number}", given=0, comparison=result)
             if result.outcome != "right":
-                out().print(prediction_table(report, with_real=True, show_all=show_all))
+                out().print(prediction_table(report, width=out().width, with_real=True, show_all=show_all))
             out().print(f"trace {number}: {result.outcome}: {report.verdict}", markup=False)
     if num_different:
         raise typer.Exit(1)

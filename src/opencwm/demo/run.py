@@ -259,7 +259,7 @@ def going_on(config: DemoConfig) -> "LoopConfig":
         compile=False,  # it would take the minute to compile, and wants a C++ compiler
         threads=config.threads,
         seed=config.seed,
-        log_every=4,
+        log_every=2,
         save_every=config.max_steps + 1,
     )
 
