@@ -10,9 +10,11 @@ import sys
 import tomllib
 import zipfile
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 import opencwm
 
@@ -209,19 +211,12 @@ def test_the_wheel_runs_where_only_its_dependencies_are(wheel, tmp_path):
         timeout=240,
     )
     dependencies = tmp_path / "dependencies"
-    dependencies.mkdir()
-    link_packages(dependencies, ["typer", "rich", "pygments", "markdown_it", "mdurl", "shellingham", "click",
-                                 "typing_extensions.py", "annotated_doc"])  # fmt: skip
+    copy_requirements("opencwm", dependencies)
     env = {"PYTHONPATH": f"{target}:{dependencies}", "PATH": "/usr/bin:/bin"}
 
     def opencwm_run(*argv: str) -> subprocess.CompletedProcess[str]:
-        command = [
-            str(Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"),
-            "-s",
-            "-m",
-            "opencwm",
-            *argv,
-        ]
+        python = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"
+        command = [str(python), "-S", "-m", "opencwm", *argv]  # -S: nothing that happens to be installed
         return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env, timeout=120)
 
     version = opencwm_run("--version")
@@ -237,13 +232,19 @@ def test_the_wheel_runs_where_only_its_dependencies_are(wheel, tmp_path):
     assert (missing.returncode, "Traceback" in missing.stderr) == (2, False), missing.stderr
 
 
-def link_packages(folder: Path, names: list[str]) -> None:
-    """Put installed packages into `folder`, those that exist."""
-    import sysconfig
-
-    site = Path(sysconfig.get_path("purelib"))
-    for name in names:
-        if (site / name).is_dir():
-            shutil.copytree(site / name, folder / name, symlinks=True)
-        elif (site / name).exists():
-            shutil.copy(site / name, folder / name)
+def copy_requirements(name: str, folder: Path) -> None:
+    """Put what a distribution requires, without extras, and what that requires in turn, into `folder`."""
+    waiting, done = [name], set()
+    while waiting:
+        distribution = metadata.distribution(waiting.pop())
+        for requirement in map(Requirement, distribution.requires or ()):
+            is_wanted = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+            if is_wanted and requirement.name not in done:
+                done.add(requirement.name)
+                waiting.append(requirement.name)
+                for file in metadata.distribution(requirement.name).files or ():
+                    if ".." not in file.parts:
+                        target = folder / file
+                        target.parent.mkdir(parents=True, exist_ok=True)
+                        if file.locate().is_file():
+                            shutil.copy(file.locate(), target)

@@ -3,7 +3,7 @@
 import hashlib
 import platform
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ from opencwm.trace.recording.frame import Trace
 if TYPE_CHECKING:
     from opencwm.prediction import Prediction
 
+SURPLUS = 10
+"""Frames shown of what a prediction adds after the real execution's end."""
 COPY, BEFORE, AFTER = "copying", "as shipped", "after training"
 
 
@@ -75,7 +77,7 @@ def report_of(
     before, after, copy = (estimates(measured.forced[name])["frame_exact"] for name in (BEFORE, AFTER, COPY))
     num_right = sum(result.trace_exact for result in measured.free)
     recorded = measured.manifest
-    speed = f"{measured.losses[-1].tokens_per_s:,.0f}" if measured.losses else "none"
+    speed = f"{measured.losses[-1].tokens_per_s:,.0f}" if measured.losses else "–"
     beside = f"{percent(before.mean)} as shipped, {percent(copy.mean)} by copying"
     return ReportData(
         headline=f"{percent(after.mean)} of the frames of programs it had never seen predicted right, "
@@ -111,9 +113,10 @@ def report_of(
 def shown_programs(pairs: Sequence[tuple[Trace, "Prediction"]]) -> Iterator[ProgramReport]:
     for number, (truth, prediction) in enumerate(pairs, 1):
         _, call = program_of(truth)
+        frames = list(prediction.frames)[: len(truth.frames) + SURPLUS]
         yield program_report(
             truth,
-            prediction.parsed,
+            replace(prediction.parsed, frames=frames),
             name=call or f"program {number}",
             note=f"held-out program, {len(truth.frames)} frames",
             confidences=(None, *prediction.frame_confidences[1:]),

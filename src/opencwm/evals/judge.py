@@ -4,7 +4,8 @@
             --judge_child.py in the sandbox------> value or exception --compared here--> verdict
 
 Answers are never run in this process. What is a literal is compared without running anything. The rest runs in the
-sandbox, untrusted, many to a child but each in a process of its own; what comes back is the value, and the comparison
+sandbox, untrusted, many to a child but each in a process of its own (calls with literal arguments on the same setup,
+which hold no code of the model's, share one for as long as all goes well); what comes back is the value, and the comparison
 with the truth is made here. Only where a value is no literal (or the answer is more than one expression) does its own
 process's word count: there, a program that sets out to forge its own verdict can.
 """
@@ -75,7 +76,8 @@ def at_once(claim: Claim) -> Verdict | dict[str, str]:
             literal = literal_of(answer)
             expected = ast.literal_eval(claim.expected)
             if literal is None:
-                return {"setup": claim.setup, "expected": claim.expected, "expression": ast.unparse(answer)}
+                job = {"setup": claim.setup, "expected": claim.expected, "expression": ast.unparse(answer)}
+                return job | ({"shares": "process"} if is_literal_call(answer) else {})
     except _UNREADABLE:
         return "malformed"
     return "right" if expected == literal[0] else "wrong"
@@ -96,6 +98,14 @@ def literal_of(expression: ast.expr | str) -> tuple[Any] | None:
         return (ast.literal_eval(expression),)
     except (*_UNREADABLE, TypeError):  # TypeError: a list as a key
         return None
+
+
+def is_literal_call(expression: ast.expr) -> bool:
+    """`name(literal, ..., key=literal)`: nothing of it is code but the name."""
+    if not isinstance(expression, ast.Call) or not isinstance(expression.func, ast.Name):
+        return False
+    arguments = [*expression.args, *(keyword.value for keyword in expression.keywords)]
+    return expression.func.id == "f" and all(literal_of(argument) is not None for argument in arguments)
 
 
 def verdict_of(claim: Claim, answer: dict[str, Any]) -> Verdict:

@@ -27,6 +27,8 @@ BADGES = {
     Outcome.BUDGET: ("…", "over budget"),
     Outcome.INFRASTRUCTURE: ("?", "not run"),
 }
+DENSE = 80
+"""Frames from which on the cells of a strip touch."""
 EVENTS = {"call": "call", "line": "line", "return": "return", "exception": "raise"}
 
 escape = partial(escape_quotes, quote=True)
@@ -118,7 +120,12 @@ def _index_entry(number: int, program: ProgramReport) -> str:
 
 def _mini_strip(pairs: Sequence[FramePair]) -> str:
     cells = "".join(f'<i class="{_kind(pair)}"></i>' for pair in pairs)
-    return f'<span class="mini" aria-hidden="true">{cells}</span>'
+    return f'<span class="mini{_density(pairs)}" aria-hidden="true">{cells}</span>'
+
+
+def _density(pairs: Sequence[FramePair]) -> str:
+    """A class for strips with so many cells that there is no room between them."""
+    return " dense" if len(pairs) > DENSE else ""
 
 
 def _program(number: int, program: ProgramReport) -> Iterator[str]:
@@ -131,7 +138,7 @@ def _program(number: int, program: ProgramReport) -> Iterator[str]:
     )
     if program.note:
         yield f'<p class="note">{escape(program.note)}</p>'
-    yield f'{_outputs(program)}</header><div class="strip">'
+    yield f'{_outputs(program)}</header><div class="strip{_density(program.pairs)}">'
     for i, pair in enumerate(program.pairs):
         yield _cell(i, pair)
     yield '</div><div class="stage"><ol class="code">'

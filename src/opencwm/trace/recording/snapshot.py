@@ -10,7 +10,7 @@ code of the program's runs. It keeps nothing but atoms alive; where a value is o
 from __future__ import annotations
 
 from operator import is_
-from typing import Any, Callable, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, List, Optional, Tuple
 
 from .writer import ATOM_TEXT
 
@@ -22,13 +22,9 @@ DictOf = Callable[[type], Optional[Callable[[Any], Any]]]
 """Reads the `__dict__` of instances that show it and nothing else; None for other classes."""
 
 
-class _Node(NamedTuple):
-    kind: type
-    dict_of: Optional[Callable[[Any], Any]]
-    keys: Optional[Tuple[Any, ...]]
-    parts: Any
-    """Atoms as they are; `_BELOW` for a node of its own, which comes later in the list; `_Again` for one above."""
-    has_only_atoms: bool
+_Node = Tuple[type, Optional[Callable[[Any], Any]], Optional[Tuple[Any, ...]], Any, bool]
+"""The type, what reads its instances' `__dict__`, the keys, the parts (an atom as it is; `_BELOW` for a node of its
+own, which comes later in the list; an `_Again` for one above), and whether those are atoms alone."""
 
 
 class _Again:
@@ -51,7 +47,7 @@ class Snapshot:
     def __init__(self, nodes: List[_Node], has_cycles: bool) -> None:
         self._nodes = nodes
         self._has_cycles = has_cycles
-        self.size = sum(len(node.parts) for node in nodes)
+        self.size = sum(len(node[3]) for node in nodes)
         """How many objects it may keep alive."""
 
     def holds(self, root: Any) -> bool:
@@ -101,7 +97,7 @@ def take(root: Any, dict_of_class: DictOf) -> Optional[Snapshot]:
             items = items.values()
         held = tuple(items)
         if are_atoms(held):
-            nodes.append(_Node(kind, dict_of, keys, held, True))
+            nodes.append((kind, dict_of, keys, held, True))
             continue
         parts: List[Any] = []
         for item in held:
@@ -120,5 +116,5 @@ def take(root: Any, dict_of_class: DictOf) -> Optional[Snapshot]:
                 above.append(i)
         if len(values) > MAX_NODES:
             return None
-        nodes.append(_Node(kind, dict_of, keys, parts, False))
+        nodes.append((kind, dict_of, keys, parts, False))
     return Snapshot(nodes, has_cycles)
