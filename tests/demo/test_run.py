@@ -5,7 +5,7 @@ import re
 import pytest
 
 from opencwm.demo.page import AFTER, BEFORE, COPY, FORCED_ROWS, FREE_ROWS, accuracy_table
-from opencwm.demo.run import DemoConfig, chunks, copied, read_heldout, run_demo, trained_in_words
+from opencwm.demo.run import EXAMPLES, DemoConfig, chunks, copied, read_heldout, run_demo, trained_in_words
 from opencwm.errors import ConfigError
 from opencwm.report import LossPoint
 from opencwm.trace.compare import compare
@@ -111,3 +111,7 @@ def test_tables_have_a_value_for_every_row_and_series():
         table = accuracy_table("title", "note", rows, {COPY: copied(traces), AFTER: right})
         assert all(row.estimates[AFTER].mean == 1.0 for row in table.rows)
         assert all(row.estimates[COPY] is not None for row in table.rows)
+
+
+def test_a_checkout_s_examples_are_recorded_too():
+    assert (EXAMPLES / "half.py").is_file()

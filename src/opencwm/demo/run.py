@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from opencwm.prediction import Prediction
     from opencwm.train.loop import LoopConfig
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).parents[3] / "examples"
 """There in a checkout; a wheel has none."""
 FINAL_RATE = 0.02
 """Share of the peak learning rate that training goes on at (guess: where the model's own training ended)."""
