@@ -8,6 +8,12 @@ def delegating(xs):
 
 def run():
     never_started().close()
+    p = delegating("ab")
+    next(p)
+    p.close()
+    q = (x for x in "ab")
+    next(q)
+    q.close()
     out = list(delegating("a"))
     for value in (
         v

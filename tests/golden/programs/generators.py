@@ -38,6 +38,12 @@ def run():
     k = guarded()
     next(k)
     k.close()
+    try:
+        q = count(3)
+        next(q)
+        q.throw(ValueError("thrown"))
+    except ValueError:
+        pass
     total = sum(x * x for x in range(3) if x)
     pairs = ((x, y) for x in "ab" for y in range(2))
     first = next(pairs)

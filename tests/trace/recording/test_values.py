@@ -364,6 +364,69 @@ def test_the_order_of_a_set_is_part_of_its_text():
         assert (writer.look(wrap(second), seen)[1] == seen[1]) == (repr(first) == repr(second))
 
 
+def test_the_order_of_a_wide_set_is_part_of_its_text():
+    first, second = set(range(70)), set(range(1, 70))
+    first.add(512)
+    for item in (512, 0):
+        second.add(item)
+    assert first == second
+    assert repr(first) != repr(second)
+    writer = Writer(Options())
+    for wrap in (lambda s: s, lambda s: [s]):
+        seen = writer.look(wrap(first))
+        assert writer.look(wrap(second), seen)[1] != seen[1]
+
+
+def swapped(node):
+    node.left, node.right = node.right, node.left
+
+
+CHANGES = [
+    (lambda: {"a": 1}, lambda d: d.update(b=d.pop("a"))),
+    (lambda: [[1], [2]], lambda rows: rows.reverse()),
+    (lambda: [[1], [2]], lambda rows: rows[0].append(2)),
+    (lambda: [(1,), 2], lambda items: items.__setitem__(0, [1])),
+    (lambda: [[1], 2], lambda items: items.__setitem__(0, 1)),
+    (lambda: [1, 2], lambda items: items.__setitem__(0, items)),
+    (lambda: [None], lambda items: items.__setitem__(0, [])),
+    (lambda: [[]], lambda items: items.__setitem__(0, None)),
+    (lambda: Hostile(a=1, b=[2]), lambda it: object.__setattr__(it, "c", 3)),
+    (lambda: Hostile(a=1, b=[2]), lambda it: object.__delattr__(it, "a")),
+    (lambda: types.SimpleNamespace(left=1, right=[2]), swapped),
+    (lambda: types.SimpleNamespace(next=types.SimpleNamespace(v=1)), lambda it: setattr(it.next, "v", True)),
+    (lambda: types.SimpleNamespace(next=types.SimpleNamespace(next=None)), lambda it: setattr(it.next, "next", it)),
+    (lambda: types.SimpleNamespace(next=types.SimpleNamespace(next=None)), lambda it: setattr(it, "next", it)),
+    (lambda: Node(Node()), lambda it: setattr(it.parent, "mark", 1)),
+    (lambda: Node(Node()), lambda it: setattr(it, "parent", it)),
+    (lambda: Point([1]), lambda it: it.x.append(2)),
+    (lambda: collections.deque([1]), lambda it: it.append(2)),
+]
+
+
+@pytest.mark.parametrize(("make", "change"), CHANGES)
+def test_in_place_changes_are_seen_and_nothing_else_is(make, change):
+    """The look that takes a short cut agrees with a writer that has never seen the value."""
+    writer = Writer(Options())
+    value = make()
+    seen = writer.look(value)
+    assert writer.look(value, seen)[1] == seen[1]
+    change(value)
+    again = writer.look(value, seen)
+    assert again[1] != seen[1]
+    assert again[2] == Writer(Options()).text(value)[0]
+    assert writer.look(value)[2] == again[2]
+
+
+def test_a_ring_is_not_taken_for_a_chain_of_equals():
+    writer = Writer(Options())
+    first, second = types.SimpleNamespace(v=1), types.SimpleNamespace(v=1)
+    first.next, second.next = second, first
+    seen = writer.look(first)
+    alone = types.SimpleNamespace(v=1)
+    alone.next = alone
+    assert writer.look(alone, seen)[2] == "<SimpleNamespace v=1 next=<SimpleNamespace ...>>"
+
+
 def test_long_and_deep_values():
     writer = Writer(Options())
     huge = [0] * 400_000
