@@ -109,10 +109,13 @@ def peek(
         if as_json:
             emit({"trace_id": row.trace_id, "source": row.source, "trace": json.loads(row.trace.to_json())})
             continue
+        from rich.text import Text
+
         from opencwm.cli.tables import trace_table
         from opencwm.cli.trace import outcome_of
 
-        out().rule(f"{row.source}  {row.trace_id[:8]}", style="dim", align="left")
+        out().rule(Text(f"{row.source}  {row.trace_id[:8]}"), style="dim", align="left")
+
         out().print(trace_table(row.trace, width=out().width))
         out().print(outcome_of(row.trace), markup=False)
 
@@ -140,11 +143,12 @@ def stats(folder: Folder, as_json: AsJson = False) -> None:
 
 def _show_manifest(manifest: Mapping[str, Any]) -> None:
     from rich.table import Table
+    from rich.text import Text
 
     table = Table.grid(padding=(0, 2))
     for name in ("num_traces", "num_frames", "estimated_tokens"):
         table.add_row(name.removeprefix("num_").replace("_", " "), f"{manifest[name]:,}")
     for group in ("kept", "dropped", "contaminated"):
         for name, count in manifest[group].items():
-            table.add_row(f"{group}: {name}", f"{count:,}")
+            table.add_row(Text(f"{group}: {name}"), f"{count:,}")
     out().print(table)

@@ -197,6 +197,7 @@ def _chosen(modes: list[str] | None, known: tuple[Any, ...]) -> list[Any]:
 
 def _show(results: list[Mapping[str, Any]]) -> None:
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, padding=(0, 1), header_style="dim")
     for name in ("task", "model", "n", "what"):
@@ -206,7 +207,8 @@ def _show(results: list[Mapping[str, Any]]) -> None:
     for result in results:
         head = [result["task"], result["model"], str(result["n"])]
         for name, value in _flat(result["metrics"]):
-            table.add_row(*head, name, *[_number(value.get(key)) for key in ("value", "low", "high")])
+            cells = [*head, name, *[_number(value.get(key)) for key in ("value", "low", "high")]]
+            table.add_row(*map(Text, cells))
             head = ["", "", ""]
         outcomes = ", ".join(f"{name} {count}" for name, count in result["outcomes"].items() if count)
         table.add_row("", "", "", f"outcomes: {outcomes}", "", "", "")

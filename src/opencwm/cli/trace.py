@@ -1,7 +1,7 @@
 """`opencwm trace run | show | compare`: record an execution, look at one, compare two."""
 
 import sys
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -166,7 +166,7 @@ def _options(assignments: list[str]) -> "Options":
     from opencwm.trace.recording.options import Options
 
     try:
-        return replace(override(Options(), assignments))
+        return override(Options(), assignments)
     except ValueError as exc:
         raise ConfigError(str(exc)) from exc
 
