@@ -124,13 +124,13 @@ def run_demo(config: DemoConfig, *, say: Say) -> DemoResult:
         with clock.step("Train", say) as tell:
             before = load_engine(folder)
             say("   predicting every frame of held-out programs with the model as shipped")
-            measured = {BEFORE: forced(before, heldout, patience_s=config.patience_s)}
+            measured = {BEFORE: forced(before, heldout, say, patience_s=config.patience_s)}
             heldout = heldout[: len(measured[BEFORE])]
             measured[COPY] = copied(heldout)
             trained = train_on(config, folder, work, say, losses)
             after = load_engine(trained)
             say(f"   the same frames after training, of {len(heldout)} programs")
-            measured[AFTER] = forced(after, heldout)
+            measured[AFTER] = forced(after, heldout, say)
             tell(trained_in_words(measured, losses))
         with clock.step("Predict", say) as tell:
             predictions = predict_freely(after, heldout[: config.num_predicted], config.patience_s, say)
@@ -264,7 +264,7 @@ def going_on(config: DemoConfig) -> "LoopConfig":
     )
 
 
-def forced(engine: "Engine", traces: Sequence[Trace], *, patience_s: float | None = None) -> list[Comparison]:
+def forced(engine: "Engine", traces: Sequence[Trace], say: Say, *, patience_s: float | None = None) -> list[Comparison]:
     """Each frame after the true ones; with `patience_s`, of as many traces as that allows."""
     from opencwm.evals.forced import predict_forced
 
@@ -272,6 +272,8 @@ def forced(engine: "Engine", traces: Sequence[Trace], *, patience_s: float | Non
     for chunk in chunks(traces, patience_s):
         predicted = predict_forced(engine, chunk)
         results += [compare_frames(trace, frames, given=1) for trace, frames in zip(chunk, predicted, strict=True)]
+        right = estimates(results)["frame_exact"].mean
+        say(f"   {len(results)} programs, {percent(right)} of the frames right so far")
     return results
 
 
