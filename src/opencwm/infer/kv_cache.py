@@ -194,9 +194,10 @@ class KVCache:
         num_kv, head_dim = keys.shape[1], keys.shape[3]
         groups = q_TNH.shape[1] // num_kv
         active, most, width = bias.shape[0], bias.shape[2] // groups, bias.shape[3]
-        q_ASNH = q_TNH.new_zeros(active, most, *q_TNH.shape[1:], dtype=keys.dtype)
-        q_ASNH[step.slots, step.places] = q_TNH.to(keys.dtype)
-        # the G queries that share a key head are G more queries of it, so no key is ever repeated
+        q_ASNH = q_TNH.to(keys.dtype)[:, None]
+        if most > 1:
+            q_ASNH = q_TNH.new_zeros(active, most, *q_TNH.shape[1:], dtype=keys.dtype)
+            q_ASNH[step.slots, step.places] = q_TNH.to(keys.dtype)
         q_AKGSH = q_ASNH.view(active, most, num_kv, groups, head_dim).permute(0, 2, 3, 1, 4)
         out_AKQH = functional.scaled_dot_product_attention(
             q_AKGSH.reshape(active, num_kv, groups * most, head_dim),
@@ -206,7 +207,7 @@ class KVCache:
         )
         out_AKGSH = out_AKQH.view(active, num_kv, groups, most, head_dim)
         out_ASNH = out_AKGSH.permute(0, 3, 1, 2, 4).reshape(active, most, num_kv * groups, head_dim)
-        return out_ASNH[step.slots, step.places].to(q_TNH.dtype)
+        return (out_ASNH[:, 0] if most == 1 else out_ASNH[step.slots, step.places]).to(q_TNH.dtype)
 
 
 def common_length(left: Sequence[int], right: Sequence[int]) -> int:
