@@ -125,3 +125,35 @@ def test_only_more_than_one_expression_is_left_to_the_childs_own_word():
     assert "statement" in at_once(Claim(setup="", expected="1", answer="1 == 1"))
     assert "statement" in at_once(Claim(setup="", expected="1", answer="1\nx = 2"))
     assert "expression" in at_once(Claim(setup="", expected="1", answer="f(1)"))
+
+
+def test_calls_that_share_a_process_cannot_spoil_each_other(isolated):
+    """Each starts from a setup of its own, and one that hangs or dies does so alone."""
+    counting = "seen = []\ndef f(x):\n    seen.append(x)\n    return len(seen)"
+    assert verdicts("f(1)", "f(2)", "f(x=3)", expected="1", setup=counting) == ["right"] * 3
+    moody = (
+        "import os\ndef f(x):\n    while x == 'hang': pass\n    if x == 'die': os._exit(0)\n"
+        "    if x == 'raise': raise ValueError\n    return 1"
+    )
+    answers = ("f(1)", "f('hang')", "f(2)", "f('die')", "f('raise')", "f(3)")
+    found = verdicts(*answers, expected="1", setup=moody)
+    assert found == ["right", "wrong", "right", "wrong", "wrong", "right"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_shared"),
+    [
+        ("f(1, [2], k={'a': (3,)})", True),
+        ("f()", True),
+        ("f(-1)", True),
+        ("f(x)", False),
+        ("f(f(1))", False),
+        ("f(*[1])", False),
+        ("exec('x')", False),
+        ("g(1)", False),
+        ("f(1)(2)", False),
+        ("[f(1)]", False),
+    ],
+)
+def test_only_the_setups_own_function_on_literals_shares_a_process(answer, is_shared):
+    assert ("shares" in at_once(Claim(setup=SETUP, expected="1", answer=answer))) == is_shared

@@ -4,10 +4,10 @@
             --judge_child.py in the sandbox------> value or exception --compared here--> verdict
 
 Answers are never run in this process. What is a literal is compared without running anything. The rest runs in the
-sandbox, untrusted, many to a child but each in a process of its own (calls with literal arguments on the same setup,
-which hold no code of the model's, share one for as long as all goes well); what comes back is the value, and the comparison
-with the truth is made here. Only where a value is no literal (or the answer is more than one expression) does its own
-process's word count: there, a program that sets out to forge its own verdict can.
+sandbox, untrusted, many to a child but each in a process of its own (calls of a setup's `f` on literals, which hold no
+code of the model's, share one while all goes well); what comes back is the value, and the comparison with the truth is
+made here. Only where a value is no literal (or the answer is more than one expression) does its own process's word
+count: there, a program that sets out to forge its own verdict can.
 """
 
 import ast
@@ -101,7 +101,7 @@ def literal_of(expression: ast.expr | str) -> tuple[Any] | None:
 
 
 def is_literal_call(expression: ast.expr) -> bool:
-    """`name(literal, ..., key=literal)`: nothing of it is code but the name."""
+    """`f(literal, ..., key=literal)`: the setup's own code on data. (`exec` on a literal would be the model's code.)"""
     if not isinstance(expression, ast.Call) or not isinstance(expression.func, ast.Name):
         return False
     arguments = [*expression.args, *(keyword.value for keyword in expression.keywords)]
