@@ -1,0 +1,1 @@
+"""Executions: recorded, written down as text or tokens, read back, compared."""

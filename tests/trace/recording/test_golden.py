@@ -110,6 +110,11 @@ def as_stored(trace):
     return "".join(json.dumps(line) + "\n" for line in [header, *frames])
 
 
+def test_required_interpreters_are_there():
+    for version in interpreters.required():
+        interpreters.need(version)
+
+
 @pytest.mark.parametrize("version", interpreters.GOLDEN)
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_the_frames_are_the_stored_ones(program, version):

@@ -5,8 +5,9 @@
 `Tape` is the seam: whatever observes the program (this engine, a native one, `sys.monitoring`) ends there, in the one
 event model of the trace format.
 
-What it costs to watch from Python: the callbacks use a few levels of the program's recursion limit, and before 3.13
-`locals()` in a recorded function gives the dictionary that the interpreter refreshes for us.
+What it costs to watch from Python: the callbacks need a few levels of the program's stack, so a program that fills it
+to the recursion limit goes on unrecorded from there (outcome `displaced`), and before 3.13 `locals()` in a recorded
+function gives the dictionary that the interpreter refreshes for us.
 """
 
 from __future__ import annotations
