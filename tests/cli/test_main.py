@@ -1,7 +1,6 @@
 """The command itself: version, help with an example everywhere, doctor, exit statuses, Ctrl-C."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -62,18 +61,23 @@ def test_a_bug_of_ours_is_not_hidden(monkeypatch):
         run(["doctor"])
 
 
+INTERRUPTIBLE = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started the tests may have it ignored
+from opencwm.cli.main import run
+print("ready", flush=True)
+sys.exit(run(sys.argv[1:]))
+"""
+
+
 def test_ctrl_c_says_so_and_leaves(tmp_path):
     (tmp_path / "sleeps.py").write_text("import time\ntime.sleep(60)\n")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "opencwm", "trace", "run", "sleeps.py", "--set", "timeout_s=60"],
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    time.sleep(2)
-    os.kill(process.pid, signal.SIGINT)
-    _, stderr = process.communicate(timeout=30)
+    argv = [sys.executable, "-c", INTERRUPTIBLE, "trace", "run", "sleeps.py", "--set", "timeout_s=60"]
+    with subprocess.Popen(argv, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
     assert stderr.splitlines()[-1] == "stopped"
 

@@ -301,7 +301,9 @@ os.chdir('/tmp')
 print(fill('tmp', 1 << 30))
 """
     result = attack(source, limits=Limits(file_bytes=1 << 20, disk_bytes=4 << 20))
-    assert result.stdout.split() == [b"EFBIG", b"ENOSPC", b"ENOSPC"], result
+    big, many, elsewhere = result.stdout.split()
+    assert (big, many) == (b"EFBIG", b"ENOSPC"), result
+    assert elsewhere in (b"ENOSPC", b"EROFS"), result  # EROFS where this checkout itself lies below /tmp
 
 
 # ---- attacks: other processes
