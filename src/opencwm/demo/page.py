@@ -86,7 +86,7 @@ def report_of(
             (percent(after.mean), "held-out frames right", beside),
             (f"{num_right}/{len(measured.free)}", "whole executions right", "from the call on, nothing corrected"),
             (f"{recorded['num_traces']:,}", "executions recorded", f"{recorded['num_frames']:,} frames"),
-            (speed, "tokens trained per second", f"{threads} CPU threads"),
+            (speed, "tokens trained per second", threads_in_words(threads)),
         ),
         steps=tuple(steps),
         programs=tuple(shown_programs(measured.pairs[:num_shown])),
@@ -99,7 +99,7 @@ def report_of(
             ),
             accuracy_table(
                 "From the call to the end",
-                f"{len(measured.free)} of these programs; the model reads only what it wrote itself.",
+                f"{len(measured.free)} of these programs; the model reads only what it wrote itself, in well-formed frames.",
                 FREE_ROWS,
                 {AFTER: measured.free},
             ),
@@ -130,10 +130,14 @@ def facts(measured: Measured, threads: int) -> dict[str, str]:
     return {
         "OpenCWM": __version__,
         "Python": f"{recorded['versions']['python']}, {platform.platform()}",
-        "PyTorch": f"{torch.__version__}, {threads} threads",
+        "PyTorch": f"{torch.__version__}, {threads_in_words(threads)}",
         "recorded": ", ".join(f"{count:,} {name}" for name, count in recorded["kept"].items()),
         "dropped": ", ".join(f"{count:,} {name}" for name, count in recorded["dropped"].items()) or "nothing",
     }
+
+
+def threads_in_words(threads: int) -> str:
+    return f"{threads} CPU thread{'s' if threads > 1 else ''}"
 
 
 def digest(path: Path) -> str:
