@@ -70,14 +70,16 @@ class Writer:
             if self._repr is not None:
                 text, is_cut, key = self._repr.look(value)
                 return (_NO_REF, key, text, is_cut, None)
+            if last is not None and last[4] is not None and last[4].holds(value):
+                return last
+            if kind in PLAIN_IDS:
+                seen = self._look_plain(value, cls, last)
+                if seen is not None:
+                    return seen if seen is last else (*seen[:4], take(value, self._texts.dict_of_class))
             known = self._known.get(id(value))
-            for before in (last, known):
-                if before is not None and before[4] is not None and before[4].holds(value):
-                    return before
-            seen = self._look_plain(value, cls, last) if kind in PLAIN_IDS else None
-            if seen is None:
-                seen = self._look_any(value, kind, last)
-            return self._remember(value, seen)
+            if known is not None and known[4] is not None and known[4].holds(value):
+                return known
+            return self._remember(value, self._look_any(value, kind, last))
         except RecursionError:
             raise  # the program's stack is at its end; no value's text needs any
         except Exception as exc:  # whatever a value does, the program goes on
