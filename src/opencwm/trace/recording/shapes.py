@@ -1,28 +1,23 @@
 """The one table of how values are taken apart: for each type, what its text opens with, holds and closes with.
 
-    value --handler_of(type)--> (open, children, close) --values.Writer--> text
+    value --Handler--> (open, children, close) --writer.py--> text
 
-Nothing here runs user code: types are found by identity, contents are read through the builtin types' own slots,
-instances through `__dict__` and slot descriptors. Not here: cuts, cycles, nesting (values.py).
+Nothing here runs user code: types are found by identity, contents are read through the builtin types' own slots.
+Not here: instances of the program's classes (instances.py); cuts, cycles and nesting (writer.py).
 """
 
 from __future__ import annotations
 
-import _io  # type: ignore[import-not-found,unused-ignore]
 import collections
-import dataclasses
 import datetime
 import decimal
-import enum
 import fractions
-import functools
 import itertools
 import operator
 import pathlib
-import threading
 import types
 import uuid
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, Optional, Tuple
 
 Child = Tuple[str, Any]
 """What is written before a child, and the child."""
@@ -46,19 +41,15 @@ class As:
 Handler = Callable[[Any, Optional[int]], "Shape | str"]
 """Takes a value apart; at most so many items are produced (None: all)."""
 
-_mro: Callable[[type], Tuple[type, ...]] = type.__dict__["__mro__"].__get__
-_name: Callable[[type], str] = type.__dict__["__name__"].__get__
-_qualname: Callable[[type], str] = type.__dict__["__qualname__"].__get__
-_namespace: Callable[[type], Dict[str, Any]] = type.__dict__["__dict__"].__get__
+mro_of: Callable[[type], Tuple[type, ...]] = type.__dict__["__mro__"].__get__
+class_name: Callable[[type], str] = type.__dict__["__name__"].__get__
+qualified_name: Callable[[type], str] = type.__dict__["__qualname__"].__get__
+namespace_of: Callable[[type], Dict[str, Any]] = type.__dict__["__dict__"].__get__
 
 
-def _inherits(mro: Tuple[type, ...], base: type) -> bool:
+def inherits(mro: Tuple[type, ...], base: type) -> bool:
     """By identity: `in` would ask a metaclass of the program's."""
     return any(cls is base for cls in mro)
-
-
-def class_name(cls: type) -> str:
-    return _name(cls)
 
 
 # -- atoms: immutable, no children ------------------------------------------------------------------------------------
@@ -171,11 +162,11 @@ def _defaultdict(value: Any, limit: Optional[int]) -> Shape:
     if factory is None:
         name = "None"
     elif issubclass(type(factory), type):
-        name = _name(factory)
+        name = class_name(factory)
     elif type(factory) is types.FunctionType:
         name = factory.__name__
     else:
-        name = "<{}>".format(_name(type(factory)))
+        name = "<{}>".format(class_name(type(factory)))
     items = itertools.islice(dict.items(value), limit)
     return ("defaultdict({}, {{".format(name), _pairs(items), "})", dict.__len__(value), "defaultdict(...)")
 
@@ -248,13 +239,13 @@ def _uuid(value: Any, limit: Optional[int]) -> str:
     return "UUID('{}')".format("-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])))
 
 
-def _repr_of(own_repr: Callable[[Any], str]) -> Handler:
+def by_repr(own_repr: Callable[[Any], str]) -> Handler:
     """For types whose `__repr__` is the standard library's and touches nothing but the value itself."""
     return lambda value, limit: own_repr(value)
 
 
 def _by_own_text(base: Any) -> Handler:
-    return _repr_of(base.__repr__)
+    return by_repr(base.__repr__)
 
 
 _numerator = fractions.Fraction.__dict__["_numerator"].__get__
@@ -268,10 +259,10 @@ def _fraction(value: Any, limit: Optional[int]) -> Shape:
 _exception_args = BaseException.__dict__["args"].__get__
 
 
-def _exception(value: BaseException, limit: Optional[int]) -> Shape:
+def exception(value: BaseException, limit: Optional[int]) -> Shape:
     args = _exception_args(value)
     items = itertools.islice(tuple.__iter__(args), limit)
-    name = _name(type(value))
+    name = class_name(type(value))
     return (name + "(", _commas(items), ")", tuple.__len__(args), name + "(...)")
 
 
@@ -286,20 +277,20 @@ def _built_in(value: Any, limit: Optional[int]) -> str:
     return "<built-in {}>".format(value.__name__)
 
 
-def _class(value: Any, limit: Optional[int]) -> str:
-    return "<class {}>".format(_name(value))
+def a_class(value: Any, limit: Optional[int]) -> str:
+    return "<class {}>".format(class_name(value))
 
 
 _module_dict: Callable[[Any], Any] = vars(types.ModuleType)["__dict__"].__get__
 
 
-def _module(value: Any, limit: Optional[int]) -> str:
+def module(value: Any, limit: Optional[int]) -> str:
     name = (_module_dict(value) or {}).get("__name__")
-    return "<module {}>".format(name if type(name) is str else _name(type(value)))
+    return "<module {}>".format(name if type(name) is str else class_name(type(value)))
 
 
-def _nameless(value: Any, limit: Optional[int]) -> str:
-    return "<{}>".format(_name(type(value)))
+def nameless(value: Any, limit: Optional[int]) -> str:
+    return "<{}>".format(class_name(type(value)))
 
 
 def _as(value: As, limit: Optional[int]) -> Shape | str:
@@ -309,7 +300,7 @@ def _as(value: As, limit: Optional[int]) -> Shape | str:
 # -- the table --------------------------------------------------------------------------------------------------------
 
 _ODICT: Any = collections.OrderedDict()
-_BUILTIN: Dict[type, Handler] = {
+BUILTIN: Dict[type, Handler] = {
     list: _sequence("[", "]", "[...]", list.__iter__, list.__len__),
     tuple: _tuple,
     dict: _dict,
@@ -327,11 +318,11 @@ _BUILTIN: Dict[type, Handler] = {
     datetime.time: _with_tzinfo(datetime.time, *_CLOCK),
     datetime.timedelta: _by_own_text(datetime.timedelta),
     uuid.UUID: _uuid,
-    BaseException: _exception,
+    BaseException: exception,
 }
 """Types that may be subclassed: a subclass shows its base's text first. Most specific first where one is another's."""
 
-_FINAL: Dict[type, Handler] = {
+FINAL: Dict[type, Handler] = {
     range: _range,
     slice: _slice,
     type({}.keys()): _view("dict_keys", type({}.keys())),
@@ -357,228 +348,4 @@ for _path in (
     pathlib.PosixPath,
     pathlib.WindowsPath,
 ):
-    _FINAL[_path] = _by_own_text(_path)
-
-_THREAD_STATE = frozenset(threading.Thread(name="").__dict__)
-
-
-def _thread(value: Any, limit: Optional[int]) -> Shape:
-    """What the program has put on it: the rest is the interpreter's, with numbers that differ from run to run."""
-    shape = _instance_handler(type(value), _mro(type(value)))(value, None)
-    assert not isinstance(shape, str)
-    opened, children, closed, _, again = shape
-    own = [(label, item) for label, item in children if label[1:-1] not in _THREAD_STATE]
-    return (opened, iter(own[:limit]), closed, len(own), again)
-
-
-_BY_BASE: Tuple[Tuple[Any, Handler], ...] = (
-    (type, _class),
-    (types.ModuleType, _module),
-    (threading.Thread, _thread),
-    (BaseException, _exception),
-    (_io._IOBase, _nameless),  # files: their `__dict__` is none of the program's doing
-    (type(functools.lru_cache(lambda: None)), _nameless),
-)
-"""Classes whose subclasses are written alike."""
-
-
-def handler_of(cls: type) -> Handler:
-    """How instances of exactly this class are taken apart."""
-    for table in (_FINAL, _BUILTIN):
-        for known, handler in table.items():
-            if cls is known:
-                return handler
-    mro = _mro(cls)
-    for base in mro:
-        for known, handler in _BY_BASE:
-            if base is known:
-                return handler
-    return _described(cls, mro) or _instance_handler(cls, mro)
-
-
-# -- enums, named tuples, dataclasses: as their own generated __repr__ would -------------------------------------------
-
-_NAMED_TUPLE_CODE = collections.namedtuple("_NAMED_TUPLE_CODE", "a").__repr__.__code__
-
-
-@dataclasses.dataclass
-class _Sample:
-    a: int = 0
-
-
-_DATACLASS_CODE = _Sample.__repr__.__code__
-
-
-def _described(cls: type, mro: Tuple[type, ...]) -> Optional[Handler]:
-    owner = next(base for base in mro if "__repr__" in _namespace(base))
-    own_repr = _namespace(owner)["__repr__"]
-    if type(own_repr) is not types.FunctionType:
-        return None
-    if any(own_repr is known for known in _ENUM_REPRS):
-        return _enum_handler(cls, mro)
-    if any(own_repr is known for known in _FLAG_REPRS):
-        return _repr_of(own_repr)
-    if _inherits(mro, tuple) and own_repr.__code__ is _NAMED_TUPLE_CODE:
-        return _named_tuple_handler(cls, owner)
-    generated = own_repr.__dict__.get("__wrapped__")
-    is_generated = type(generated) is types.FunctionType and generated.__code__.co_filename == "<string>"
-    if own_repr.__code__ is _DATACLASS_CODE and is_generated and "__dataclass_fields__" in _namespace(owner):
-        return _dataclass_handler(cls, mro, owner)
-    return None
-
-
-_ENUM_REPRS = [enum.Enum.__dict__["__repr__"]]
-_FLAG_REPRS = [enum.Flag.__dict__["__repr__"]] + [
-    getattr(enum, name) for name in ("global_enum_repr", "global_flag_repr") if hasattr(enum, name)
-]
-"""Written by the standard library from the members' names and numbers alone."""
-
-
-def _enum_handler(cls: type, mro: Tuple[type, ...]) -> Handler:
-    state = _state_reader(cls, mro)
-
-    def handler(value: Any, limit: Optional[int]) -> Shape | str:
-        found = dict(state(value))
-        if type(found.get("_name_")) is not str or "_value_" not in found:
-            return _nameless(value, limit)
-        opened = "<{}.{}: ".format(_name(cls), found["_name_"])
-        return (opened, iter((("", found["_value_"]),)), ">", 0, "...")
-
-    return handler
-
-
-def _named_tuple_handler(cls: type, owner: type) -> Handler:
-    fields = _namespace(owner).get("_fields", ())
-    name = _name(cls)
-
-    def handler(value: Any, limit: Optional[int]) -> Shape:
-        labels = itertools.chain((fields[0] + "=",), (", " + field + "=" for field in fields[1:])) if fields else ()
-        items = zip(labels, tuple.__iter__(value))  # noqa: B905
-        return (name + "(", itertools.islice(items, limit), ")", tuple.__len__(value), name + "(...)")
-
-    return handler
-
-
-def _dataclass_handler(cls: type, mro: Tuple[type, ...], owner: type) -> Handler:
-    fields = [
-        name
-        for name, field in _namespace(owner)["__dataclass_fields__"].items()
-        if field.repr and field._field_type is dataclasses._FIELD  # type: ignore[attr-defined]
-    ]
-    state = _state_reader(cls, mro)
-    name = _qualname(cls)
-
-    def handler(value: Any, limit: Optional[int]) -> Shape:
-        found = dict(state(value))
-        shown: List[Child] = []
-        for field in fields:
-            if field not in found:
-                default = next((_namespace(base)[field] for base in mro if field in _namespace(base)), _Sample)
-                if default is _Sample or type(default) in (types.MemberDescriptorType, types.GetSetDescriptorType):
-                    continue  # not bound yet: inside `__init__`
-                found[field] = default
-            shown.append((", " + field + "=" if shown else field + "=", found[field]))
-        return (name + "(", iter(shown[:limit]), ")", len(shown), "...")
-
-    return handler
-
-
-# -- instances --------------------------------------------------------------------------------------------------------
-
-_BASE_ATOMS: Dict[type, Callable[[Any], str]] = {
-    int: int_text,
-    str: str.__repr__,
-    float: float.__repr__,
-    bytes: bytes.__repr__,
-    complex: complex.__repr__,
-}
-
-
-def _state_reader(cls: type, mro: Tuple[type, ...]) -> Callable[[Any], List[Tuple[str, Any]]]:
-    """Reads `__dict__` in its order, then the bound slots along the MRO, base first."""
-    dict_of = None
-    for base in mro:
-        found = _namespace(base).get("__dict__")
-        kinds = (types.GetSetDescriptorType, types.MemberDescriptorType)
-        if isinstance(found, kinds) and found.__objclass__ is base:
-            dict_of = found.__get__
-            break
-    slots: List[Tuple[str, Any]] = []
-    for base in reversed(mro):
-        for name in _slot_names(base):
-            slot = _namespace(base).get(name)
-            if type(slot) is types.MemberDescriptorType:
-                slots.append((name, slot.__get__))
-
-    def read_dict(value: Any) -> List[Tuple[str, Any]]:
-        assert dict_of is not None
-        return [item for item in dict.items(dict_of(value)) if type(item[0]) is str]
-
-    def read(value: Any) -> List[Tuple[str, Any]]:
-        found = [] if dict_of is None else read_dict(value)
-        for name, get in slots:
-            try:
-                found.append((name, get(value)))
-            except AttributeError:
-                continue
-        return found
-
-    if dict_of is None or slots:
-        return read
-    setattr(read_dict, "dict_of", dict_of)  # noqa: B010
-    return read_dict
-
-
-def _slot_names(base: type) -> List[str]:
-    declared = _namespace(base).get("__slots__", ())
-    if type(declared) is str:
-        declared = (declared,)
-    if type(declared) not in (tuple, list, dict):
-        declared = [name for name, item in _namespace(base).items() if type(item) is types.MemberDescriptorType]
-    names = []
-    for name in declared:
-        if type(name) is not str or name in ("__dict__", "__weakref__"):
-            continue
-        is_private = name.startswith("__") and not name.endswith("__")
-        stripped = _name(base).lstrip("_")
-        names.append("_" + stripped + name if is_private and stripped else name)
-    return names
-
-
-class _Labels(Dict[str, str]):
-    """Name -> what is written before its value."""
-
-    def __missing__(self, name: str) -> str:
-        label = self[name] = " " + name + "="
-        return label
-
-
-def _instance_handler(cls: type, mro: Tuple[type, ...]) -> Handler:
-    state = _state_reader(cls, mro)
-    opened = "<" + _name(cls)
-    again = opened + " ...>"
-    labels = _Labels()
-    base_text = next((text for base, text in _BASE_ATOMS.items() if _inherits(mro, base)), None)
-    base_handler = next((handler for base, handler in _subclassable() if _inherits(mro, base)), None)
-    if base_text is not None:
-        base_handler = _repr_of(base_text)
-
-    def handler(value: Any, limit: Optional[int]) -> Shape:
-        children = [(labels[name], item) for name, item in state(value)]
-        num_items = len(children)
-        if limit is not None and num_items > limit:
-            children = children[:limit]
-        if base_handler is not None:
-            children.insert(0, (" ", As(base_handler, value)))
-        return (opened, iter(children), ">", num_items, again)
-
-    if base_handler is None and hasattr(state, "dict_of"):
-        setattr(handler, "dict_of", state.dict_of)  # noqa: B010
-    return handler
-
-
-def _subclassable() -> List[Tuple[type, Handler]]:
-    """The table with the more specific classes first: a Counter is a dict, a datetime is a date."""
-    known = list(_BUILTIN.items())
-    known.sort(key=lambda item: -len(_mro(item[0])))
-    return known
+    FINAL[_path] = _by_own_text(_path)

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
 
+from .instances import handler_of
 from .options import Options
-from .shapes import ATOMS, Handler, handler_of
+from .shapes import ATOMS, Handler
 
 ATOM_TEXT = {id(cls): text for cls, text in ATOMS.items()}
 LONG_IDS = frozenset((id(str), id(bytes)))
