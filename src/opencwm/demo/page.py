@@ -99,7 +99,7 @@ def report_of(
             ),
             accuracy_table(
                 "From the call to the end",
-                f"{len(measured.free)} of these programs; the model reads only what it wrote itself, in well-formed frames.",
+                f"{len(measured.free)} of these programs; the model reads only what it wrote itself, with the grammar",
                 FREE_ROWS,
                 {AFTER: measured.free},
             ),
