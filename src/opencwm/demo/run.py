@@ -8,6 +8,7 @@ which no training of ours may see. Accuracies are those of the model as it ships
 minute of training, whichever way they went. Left out: anything that takes longer than a coffee.
 """
 
+import os
 import random
 import tempfile
 import time
@@ -50,6 +51,11 @@ CHUNK = 12
 Say = Callable[[str], None]
 
 
+def free_threads() -> int:
+    """Processors that nobody else is using: threads that wait for one another on a busy one are slower than one."""
+    return max(1, num_threads() - round(os.getloadavg()[0]))
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DemoConfig:
     output: Path = Path("report.html")
@@ -72,7 +78,8 @@ class DemoConfig:
     """Of these, programs on the page."""
     max_frames: int = 120
     """Longer held-out programs are left out here, for time."""
-    threads: int = field(default_factory=num_threads)
+    threads: int = field(default_factory=free_threads)
+    """CPU threads for recording and training."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
