@@ -197,7 +197,8 @@ def wheel(tmp_path_factory):
 def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names} == {"opencwm", f"opencwm-{opencwm.__version__}.dist-info"}
-    for name in ("py.typed", "report/page.css", "report/page.js", "trace/recording/child.py"):
+    nano = [f"nano/{name}" for name in ("config.json", "model.safetensors", "tokenizer.json", "optimizer.safetensors")]
+    for name in ("py.typed", "report/page.css", "report/page.js", "trace/recording/child.py", *nano):
         assert f"opencwm/{name}" in names
     files = (path for path in SOURCE.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     assert {str(path.relative_to(SOURCE.parent)) for path in files} <= set(names)
