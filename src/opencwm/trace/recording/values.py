@@ -134,7 +134,10 @@ class Writer:
 
     def _mark(self, value: Any) -> Any:
         """As good as the uncut text, and cheaper where that is long."""
-        mark = marshal.dumps(value, 2)  # version 2: later ones write references, which equal values do not share
+        try:
+            mark = marshal.dumps(value, 2)  # version 2: later ones write references, which equal values do not share
+        except ValueError:  # NotImplemented, the one atom that marshal does not know
+            return _short(self._plain_text(value))
         key = (hash(mark), len(mark))
         if b"<" in mark or b">" in mark:  # perhaps a set: marshal sorts it, so that its order of iteration is not told
             return (key, _short(self._plain_text(value)))
