@@ -18,7 +18,7 @@ from opencwm.data.programs.compose import Composer
 from opencwm.data.programs.constructs import constructs_of
 from opencwm.data.programs.dial import Dial, Limits
 from opencwm.data.programs.idioms import ALL, FAMILIES
-from opencwm.data.programs.style import Style, write
+from opencwm.data.programs.style import Style, with_example, write
 from opencwm.data.programs.template import Idiom
 from opencwm.data.programs.trial import Trial, attempt
 from opencwm.data.programs.typed import typed_unit
@@ -56,6 +56,8 @@ AT_ONCE = re.compile(r"\[[^\[\]\n]* for |\([^()\n]* for |\bsum\(|\bsorted\(|\.so
 FAILURES = 0.035
 """Share of programs that are to end in an exception that nobody catches."""
 CARELESS_TRIES = 8
+MAX_EXAMPLE_CHARS = 60
+"""Of a call, and of its result, that may stand in a docstring."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -147,6 +149,11 @@ def _draw(rng: random.Random, dial: Dial, target: tuple[int, int], careless: boo
         units = [_single(rng, kind, dial, limits, scope, short)]
     source = write(rng, units, Style.draw(rng, short))
     fitting = limits.smaller() if AT_ONCE.search(source) and rng.random() < 0.7 else limits
+    if '"""' in source and rng.random() < 0.4:
+        example = call_of(rng, units[-1], Values(rng, limits.smaller()))
+        shown = attempt(source, example).result
+        if len(example) <= MAX_EXAMPLE_CHARS and 0 < len(shown) <= MAX_EXAMPLE_CHARS:
+            source = with_example(source, units[-1].entry, example, shown)
     return kind, source, call_of(rng, units[-1], Values(rng, fitting, careless))
 
 

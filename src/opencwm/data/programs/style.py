@@ -51,6 +51,15 @@ def write(rng: random.Random, units: list[Unit], style: Style) -> str:
     return text
 
 
+def with_example(source: str, entry: str, call: str, result: str) -> str:
+    """The source with an example of a call at the end of the docstring of `entry`; the same where it has none."""
+    found = re.search(rf'^def {entry}\(.*\n    """.*(?="""\n)', source, re.MULTILINE)
+    if found is None or "\\" in call + result:
+        return source
+    example = f"\n\n    >>> {call}\n    {result}\n    "
+    return source[: found.end()] + example + source[found.end() :]
+
+
 def _block(rng: random.Random, block: list[str], unit: Unit | None, style: Style) -> list[str]:
     head, *body = block
     if head.startswith("class "):

@@ -25,6 +25,8 @@ class Trial:
     failed: str | None = None
     """The exception that left the program, if one did."""
     endless: bool = False
+    result: str = ""
+    """What the call returned, as `repr` shows it; empty where it did not return."""
 
 
 class _TooLong(BaseException):
@@ -66,7 +68,9 @@ def attempt(source: str, call: str) -> Trial:
     before = sys.gettrace()
     sys.settrace(enter)
     try:
-        eval(call_code, space)
+        result = eval(call_code, space)
+        sys.settrace(None)
+        trial.result = repr(result)
     except _TooLong:
         pass
     except Exception as exc:  # whatever a program raises is what it does
