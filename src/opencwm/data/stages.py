@@ -95,8 +95,8 @@ def candidates(
         if position < start:
             continue
         if function is None:
-            level = rng.uniform(recipe.easiest, recipe.hardest(shard))
-            program = generate(rng.getrandbits(48), Dial(level=level, target_frames=(1, recipe.max_frames)))
+            dial = Dial(level=recipe.hardest(shard), target_frames=(1, recipe.max_frames))
+            program = generate(rng.getrandbits(48), dial)
             source, max_calls = program.source, recipe.calls_per_program
             calls = _with_mutations([program.call], ("generated", "generated"), max_calls, rng)
         else:

@@ -20,11 +20,11 @@ HELDOUT = Path(__file__).parent.parent / "evals" / "heldout" / "programs.jsonl.g
 
 def data() -> Recipe:
     """Generated programs of rising difficulty; nothing of the held-out set is in it."""
-    return Recipe(num_programs=100_000, easiest=0.1, ramp=0.3, heldout=str(HELDOUT))
+    return Recipe(num_programs=75_000, easiest=0.1, ramp=0.12, max_tokens=8_192, heldout=str(HELDOUT))
 
 
 def train() -> "StageConfig":
-    """From nothing, about 5M parameters."""
+    """From nothing, about 7M parameters."""
     from opencwm.model.config import ModelConfig
     from opencwm.train.loop import LoopConfig
     from opencwm.train.optim import OptimConfig
@@ -39,23 +39,26 @@ def train() -> "StageConfig":
             vocab_size=1024,  # replaced by the tokenizer's
             hidden_size=256,
             intermediate_size=768,
-            num_hidden_layers=6,
+            num_hidden_layers=8,
             num_attention_heads=4,
             num_key_value_heads=2,
             head_dim=64,
             # a local layer first: the global one after it can then match what precedes a token; the last is global
-            layer_types=("sliding_attention", "full_attention") * 3,
+            layer_types=tuple(
+                f"{kind}_attention" for kind in "sliding full sliding sliding full sliding sliding full".split()
+            ),
             sliding_window=128,
             max_position_embeddings=8192,
             rope_theta=10_000.0,
             qk_norm=True,
         ),
         loop=LoopConfig(
-            num_steps=4200,
-            seq_len=2048,
-            num_rows=2,
+            num_steps=6600,
+            seq_len=6144,  # longer traces are cut: 1 in 100
+            num_rows=1,
+            threads=2,
             compile=True,
             optim=OptimConfig(kind="muon", lr=0.01, adam_lr=0.012),
-            schedule=ScheduleConfig(kind="trapezoid", warmup_steps=50, decay_share=0.4),
+            schedule=ScheduleConfig(kind="trapezoid", warmup_steps=50, decay_share=0.7),
         ),
     )
