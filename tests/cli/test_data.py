@@ -49,3 +49,16 @@ def test_a_setting_that_does_not_exist_is_refused_with_the_nearest(opencwm):
     done = opencwm("train", "nano", "loop.num_step=3")
     assert done.returncode == 2
     assert "did you mean 'loop.num_steps'?" in done.stderr
+
+
+def test_a_dataset_is_shown_to_be_clean_or_not(opencwm, dataset, tmp_path):
+    trace = json.loads(opencwm("data", "peek", dataset, "-n", "1", "--json").stdout)
+    (tmp_path / "other.jsonl").write_text(json.dumps({"task_id": "O/1", "code": "def f(x):\n    return {x: [x]}\n"}))
+    clean = opencwm("data", "decontaminate", dataset, "other.jsonl")
+    assert clean.returncode == 0, clean.stderr
+    assert "against 1 items: 0 contaminated" in clean.stdout
+    source = trace["trace"]["header"]["context"]
+    (tmp_path / "same.jsonl").write_text(json.dumps({"task_id": "S/1", "code": source}))
+    dirty = opencwm("data", "decontaminate", dataset, "same.jsonl", "--json")
+    assert dirty.returncode == 1
+    assert json.loads(dirty.stdout)["is_clean"] is False

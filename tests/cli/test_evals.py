@@ -45,3 +45,17 @@ def test_a_mode_that_does_not_exist_is_refused(opencwm, half, tiny_model):
     done = opencwm("eval", "run", "traces", "--data", "real.jsonl", "--model", str(tiny_model), "--mode", "fre")
     assert done.returncode == 2
     assert "choose one of forced" in done.stderr
+
+
+def test_without_data_the_held_out_programs_are_evaluated(opencwm, tiny_model):
+    argv = ["eval", "run", "traces", "--model", str(tiny_model), "--mode", "forced", "-n", "2", "--json"]
+    first, other = (json.loads(opencwm(*argv, "--seed", seed).stdout) for seed in ("0", "1"))
+    assert first["n"] == 2
+    assert first["settings"]["data"].endswith("programs.jsonl.gz")
+    assert first["metrics"] != other["metrics"]
+
+
+def test_the_items_of_another_task_must_be_given(opencwm, tiny_model):
+    done = opencwm("eval", "run", "cruxeval", "--model", str(tiny_model))
+    assert done.returncode == 2
+    assert "--data is missing: the items of cruxeval" in done.stderr

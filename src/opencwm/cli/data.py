@@ -1,15 +1,18 @@
-"""`opencwm data build | peek | stats | tokenizer`: datasets, from sources of programs to shards of traces."""
+"""`opencwm data build | tokenizer | decontaminate | peek | stats`: datasets, and what is in them."""
 
+import dataclasses
 import json
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from opencwm.cli.terminal import emit, out, say
-from opencwm.errors import DataError
+
+if TYPE_CHECKING:
+    from opencwm.data.decontaminate import Report
 
 app = typer.Typer(no_args_is_help=True, help="Datasets of traces: build them, look into them.")
 
@@ -59,35 +62,46 @@ def tokenizer(
 
     Try: opencwm data tokenizer runs/data -o runs/tokenizer
     """
+    from opencwm.data.dataset import sample_texts
     from opencwm.tokenizer import Tokenizer
 
-    trained = Tokenizer.train(_texts(folder, count, seed), vocab_size)
+    trained = Tokenizer.train(sample_texts(folder, count, seed), vocab_size)
     trained.save(output)
     print(f"{output}  {trained.vocab_size:,} tokens")
 
 
-def _texts(folder: Path, count: int, seed: int) -> Iterator[str]:
-    """The text form of some traces from all shards; those that have none are left out."""
-    from opencwm.trace.files import read_parquet
-    from opencwm.trace.text import render_text
+@app.command("decontaminate")
+def decontaminate(
+    folder: Folder,
+    benchmarks: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Benchmark items, .jsonl or .jsonl.gz.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show that nothing of a benchmark is in a dataset: no equal function body, no half of an item's 13-grams.
 
-    rng = random.Random(seed)
-    shards = _shards(folder)
-    share = -(-count // len(shards))
-    for shard in shards:
-        traces = list(read_parquet(shard))
-        for trace in rng.sample(traces, min(share, len(traces))):
-            try:
-                yield render_text(trace)
-            except DataError:
-                say("left out a trace that contains markup")
+    Exit status 1 where something is. Try: opencwm data decontaminate runs/data HumanEval.jsonl.gz
+    """
+    from opencwm.data.decontaminate import decontaminate as look
+
+    report = look(folder, benchmarks)
+    if as_json:
+        emit(dataclasses.asdict(report) | {"is_clean": report.is_clean})
+    else:
+        _show_contamination(report)
+    if not report.is_clean:
+        raise typer.Exit(1)
 
 
-def _shards(folder: Path) -> list[Path]:
-    shards = sorted(folder.glob("shard-*.parquet"))
-    if not shards:
-        raise DataError(f"{folder} is not a dataset: it has no shards", fix="make one: opencwm data build")
-    return shards
+def _show_contamination(report: "Report") -> None:
+    for program, hit in report.hits:
+        out().print(f"{program}  {hit.reason}  {hit.share:.0%} of {hit.item}", markup=False, highlight=False)
+    dropped = f"{sum(report.dropped.values()):,} programs were dropped for {len(report.dropped):,} items"
+    short = f"{len(report.too_short):,} items are too short for 13-grams and were matched by body alone"
+    out().print(f"{report.num_programs:,} programs against {report.num_items:,} items: ", end="", highlight=False)
+    out().print(
+        f"{len(report.hits):,} contaminated; largest share of an item's 13-grams {report.highest_share:.0%}",
+        highlight=False,
+    )
+    out().print(f"while the data was made, {dropped}; {short} (both listed by --json)", highlight=False)
 
 
 @app.command("peek")
@@ -101,10 +115,11 @@ def peek(
 
     Try: opencwm data peek runs/data -n 1
     """
+    from opencwm.data.dataset import shards_of
     from opencwm.trace.files import read_rows
 
     rng = random.Random(seed)
-    rows = list(read_rows(rng.choice(_shards(folder))))
+    rows = list(read_rows(rng.choice(shards_of(folder))))
     for row in rng.sample(rows, min(count, len(rows))):
         if as_json:
             emit({"trace_id": row.trace_id, "source": row.source, "trace": json.loads(row.trace.to_json())})
@@ -126,15 +141,9 @@ def stats(folder: Folder, as_json: AsJson = False) -> None:
 
     Try: opencwm data stats runs/data
     """
-    path = folder / "manifest.json"
-    try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as exc:
-        raise DataError(
-            f"{folder} is not a finished dataset: it has no manifest.json", fix="finish it: opencwm data build"
-        ) from exc
-    except ValueError as exc:
-        raise DataError(f"{path} is not JSON: {exc}", fix="build the dataset again") from exc
+    from opencwm.data.dataset import read_manifest
+
+    manifest = read_manifest(folder)
     if as_json:
         emit(manifest)
     else:

@@ -27,13 +27,17 @@ def run(
         Literal["traces", "cruxeval", "humaneval"],
         typer.Argument(metavar="TASK", help="traces, cruxeval or humaneval."),
     ],
-    data: Annotated[Path, typer.Option(metavar="FILE", help="Recorded traces, or the benchmark's items.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The benchmark's items, or recorded traces; without: nano's held-out ones."),
+    ] = None,
     model: Annotated[str, typer.Option(metavar="M", help="nano, a folder, or URL#name of a server.")] = "nano",
     mode: Annotated[list[str] | None, typer.Option(help="Only this mode; may be given more than once.")] = None,
     inputs: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The inputs of humaneval: HumanEvalPlus-Mini.jsonl.gz.")
     ] = None,
     limit: Annotated[int | None, typer.Option("-n", "--limit", help="Only so many items.", min=1)] = None,
+    seed: Annotated[int, typer.Option(help="Another seed, other traces under --limit.")] = 0,
     output: Annotated[
         Path | None, typer.Option("-o", metavar="DIR", help="Keep results; a stopped run goes on.")
     ] = None,
@@ -46,19 +50,24 @@ def run(
 ) -> None:
     """Run a benchmark on a model.
 
-    Try: opencwm eval run cruxeval --data tests/data/cruxeval/cruxeval_0_199.jsonl --mode one_shot
+    Try: opencwm eval run traces --limit 20 --mode forced
     """
     from opencwm.infer.resolve import open_model
+    from opencwm.recipes.nano import HELDOUT
 
     if (inputs is None) == (task == "humaneval"):
         raise ConfigError("--inputs goes with humaneval, which cannot do without", fix="see opencwm eval run --help")
+    if data is None and task == "traces":
+        data = HELDOUT
+    if data is None:
+        raise ConfigError(f"--data is missing: the items of {task}", fix="they are in tests/data of the repository")
     if not data.is_file():
         raise ConfigError(f"there is no file {data}", fix="give the traces or items to evaluate on")
     opened = open_model(model, device=device)
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
     if task == "traces":
-        results = _run_traces(opened, data, mode, limit, output)
+        results = _run_traces(opened, data, mode, limit, seed, output)
     elif inputs is not None:
         results = _run_humaneval(opened, data, inputs, mode, limit, output, allow_unisolated)
     else:
@@ -111,17 +120,17 @@ def _grammar(model: "Model") -> "MakeGrammar | None":
 
 
 def _run_traces(
-    model: "Model", data: Path, modes: list[str] | None, limit: int | None, output: Path | None
+    model: "Model", data: Path, modes: list[str] | None, limit: int | None, seed: int, output: Path | None
 ) -> "Iterator[EvalResult]":
     from opencwm.evals.traces import MODES, evaluate, load_traces
 
     yield evaluate(
         model,
-        load_traces(data, limit=limit),
+        load_traces(data, limit=limit, seed=seed),
         modes=_chosen(modes, MODES),
         grammar=_grammar(model),
         ledger=None if output is None else output / "traces.jsonl",
-        settings={"data": str(data), "limit": limit},
+        settings={"data": str(data), "limit": limit, "seed": seed},
         progress=_say_progress,
     )
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from opencwm.data.dataset import read_manifest
 from opencwm.data.dedup import function_keys
 from opencwm.data.lexemes import lexemes
 from opencwm.data.record import program_of
@@ -153,13 +154,8 @@ class Detector:
 def decontaminate(folder: str | Path, benchmarks: Iterable[str | Path]) -> Report:
     """Look at every program of a finished dataset; what the build kept out is taken from its manifest."""
     folder = Path(folder)
-    path = folder / "manifest.json"
-    try:
-        manifest = json.loads(path.read_text())
-        shards = [folder / shard["file"] for shard in manifest["shards"]]
-    except (OSError, ValueError, KeyError, TypeError) as exc:
-        fix = "build it with `opencwm data build`, which can be called again to go on"
-        raise DataError(f"{folder} is not a finished dataset: {path.name} cannot be read ({exc})", fix=fix) from exc
+    manifest = read_manifest(folder)
+    shards = [folder / shard["file"] for shard in manifest["shards"]]
     report = inspect(_programs(shards), read_items(benchmarks))
     report.dropped = dict(manifest.get("contaminated", {}))
     return report

@@ -6,7 +6,6 @@ Shards are read in their order, since a dataset's curriculum is the order of its
 shuffled, anew for every epoch.
 """
 
-import json
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -14,8 +13,8 @@ from typing import overload
 
 import numpy as np
 
+from opencwm.data.dataset import read_manifest
 from opencwm.data.pack import Document
-from opencwm.errors import ConfigError
 from opencwm.tokenizer import Tokenizer
 from opencwm.trace.files import read_parquet
 from opencwm.trace.recording.frame import Trace
@@ -34,13 +33,7 @@ class TraceDocuments(Sequence[Document]):
         epochs: int | None = None,
         train_on_context: bool = False,
     ) -> None:
-        manifest = folder / "manifest.json"
-        if not manifest.is_file():
-            raise ConfigError(
-                f"{folder} is not a finished dataset: it has no manifest.json",
-                fix="build it with `opencwm data build`, which can be called again to go on",
-            )
-        shards = json.loads(manifest.read_text())["shards"]
+        shards = read_manifest(folder)["shards"]
         self._paths = [folder / shard["file"] for shard in shards]
         self._ends = np.cumsum([shard["num_traces"] for shard in shards])
         self._tokenizer = tokenizer

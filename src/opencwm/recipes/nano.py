@@ -44,9 +44,8 @@ def train() -> "StageConfig":
             num_key_value_heads=2,
             head_dim=64,
             # a local layer first: the global one after it can then match what precedes a token; the last is global
-            layer_types=tuple(
-                f"{kind}_attention" for kind in "sliding full sliding sliding full sliding sliding full".split()
-            ),
+            layer_types=("sliding_attention", "full_attention", "sliding_attention") * 2
+            + ("sliding_attention", "full_attention"),
             sliding_window=128,
             max_position_embeddings=8192,
             rope_theta=10_000.0,
