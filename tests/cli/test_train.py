@@ -1,6 +1,9 @@
-"""`opencwm train`, for two steps: what it prints, what it leaves, and that it goes on only as it began."""
+"""`opencwm train`, for some steps: what it prints, what it leaves, and that it goes on exactly as it began."""
 
 import json
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -36,3 +39,26 @@ def test_two_steps_leave_a_model_and_a_run_goes_on_only_as_it_began(opencwm, set
     assert again.returncode == 2
     assert "loop.optim" in again.stderr
     assert "Traceback" not in again.stderr
+
+
+def test_a_killed_run_ends_as_one_that_was_left_alone(opencwm, settings, tmp_path):
+    settings = [each for each in settings if not each.startswith(("run=", "loop.num_steps"))]
+    settings += ["loop.num_steps=60", "loop.save_every=4", "loop.log_every=1", "loop.threads=1"]
+    command = [sys.executable, "-m", "opencwm", "train", "nano", *settings, "run=killed", "--json"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as running:
+        for line in running.stdout:
+            if json.loads(line)["step"] == 10:
+                running.kill()
+    assert running.returncode == -signal.SIGKILL
+    assert not (tmp_path / "killed" / "model").exists()
+    for run in ("killed", "alone"):
+        done = opencwm("train", "nano", *settings, f"run={run}")
+        assert done.returncode == 0, done.stderr
+    first, second = (tmp_path / run / "model" / "model.safetensors" for run in ("killed", "alone"))
+    assert first.read_bytes() == second.read_bytes()
+    killed, alone = (
+        [json.loads(line) for line in (tmp_path / run / "metrics.jsonl").read_text().splitlines()]
+        for run in ("killed", "alone")
+    )
+    assert [record["step"] for record in killed if record["event"] == "step"] == list(range(1, 61))
+    assert [r["loss"] for r in killed if r["event"] == "step"] == [r["loss"] for r in alone if r["event"] == "step"]

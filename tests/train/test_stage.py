@@ -8,7 +8,7 @@ import torch
 
 from opencwm.data.build import build
 from opencwm.data.recipe import Recipe
-from opencwm.errors import ConfigError
+from opencwm.errors import ConfigError, DataError
 from opencwm.model import weights
 from opencwm.model.config import ModelConfig
 from opencwm.tokenizer import Tokenizer
@@ -91,5 +91,5 @@ def test_a_stage_starts_from_a_shape_or_a_model_but_not_both(stage):
 
 
 def test_a_dataset_that_is_not_finished_is_refused(stage, tmp_path):
-    with pytest.raises(ConfigError, match="not a finished dataset"):
+    with pytest.raises(DataError, match="not a finished dataset"):
         run_stage(replace(stage, data=tmp_path, run=tmp_path / "run"), log=lambda record: None)

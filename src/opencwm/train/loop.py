@@ -241,13 +241,28 @@ class Meter:
 
 
 def write_metrics(path: Path) -> Log:
-    """A log that appends every record to a JSON-lines file."""
+    """A log that appends every record to a JSON-lines file. A run that goes on from a step first loses what was
+    written after that step was saved: those steps are made again."""
 
     def log(record: dict[str, Any]) -> None:
+        if record["event"] == "start" and path.exists():
+            rewind(path, record["step"])
         with open(path, "a") as file:
             file.write(json.dumps(record) + "\n")
 
     return log
+
+
+def rewind(path: Path, step: int) -> None:
+    kept = []
+    for line in path.read_text().splitlines(keepends=True):
+        if not line.endswith("\n"):  # the record that a kill cut in half
+            break
+        if json.loads(line)["step"] <= step:
+            kept.append(line)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text("".join(kept))
+    temporary.replace(path)
 
 
 def progress_line(record: dict[str, Any]) -> str:

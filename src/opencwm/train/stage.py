@@ -6,6 +6,7 @@
 `optimizer.safetensors`, so that training can go on from a model that was shipped.
 """
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -114,8 +115,8 @@ def describe(config: StageConfig, model: ModelConfig) -> dict[str, Any]:
         del loop[key]
     data = {"data": str(config.data), "start": str(config.start) if config.start else None, "seed": config.seed}
     flat = {f"loop.{key}": value for key, value in loop.items()} | {f"model.{k}": v for k, v in model.to_hf().items()}
-    normal: dict[str, Any] = {**data, **flat, **config.extra}
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in normal.items()}
+    resolved: dict[str, Any] = json.loads(json.dumps({**data, **flat, **config.extra}))
+    return resolved
 
 
 def export(folder: Path, model: Transformer, optimizers: list[torch.optim.Optimizer], tokenizer: Path) -> None:
