@@ -26,6 +26,9 @@ from opencwm.model.config import ModelConfig
 QUERY_BLOCK = 512
 """Queries per block of a global layer: measured on documents of 300 to 2000 tokens."""
 
+LENGTH_STEP = 64
+"""Documents are padded to a multiple of this."""
+
 
 class Attend(Protocol):
     def __call__(self, layer: int, q_TNH: Tensor, k_TKH: Tensor, v_TKH: Tensor) -> Tensor: ...
@@ -86,11 +89,11 @@ class CausalAttention(torch.autograd.Function):
         length, num_heads, head_dim = q_TNH.shape
         num_kv = k_TKH.shape[1]
         groups = num_heads // num_kv
-        q_KGTH = (q_TNH * head_dim**-0.5).transpose(0, 1).reshape(num_kv, groups, length, head_dim)
-        k_KTH, v_KTH = k_TKH.transpose(0, 1).contiguous(), v_TKH.transpose(0, 1).contiguous()
+        q_KGTH = padded((q_TNH * head_dim**-0.5).transpose(0, 1)).view(num_kv, groups, -1, head_dim)
+        k_KTH, v_KTH = padded(k_TKH.transpose(0, 1)), padded(v_TKH.transpose(0, 1))
         out_KGTH = torch.empty_like(q_KGTH)
         weights = []
-        for start, end in query_blocks(length):
+        for start, end in query_blocks(q_KGTH.shape[2]):
             q = q_KGTH[:, :, start:end].reshape(num_kv, -1, head_dim)
             scores = torch.bmm(q, k_KTH[:, :end].transpose(1, 2)).view(num_kv, groups, end - start, end)
             later = torch.ones(end - start, end - start, dtype=torch.bool, device=q.device).triu(1)
@@ -100,16 +103,17 @@ class CausalAttention(torch.autograd.Function):
             out = torch.bmm(probabilities, v_KTH[:, :end])
             out_KGTH[:, :, start:end] = out.view(num_kv, groups, end - start, head_dim)
         ctx.save_for_backward(q_KGTH, k_KTH, v_KTH, *weights)
-        return out_KGTH.view(num_heads, length, head_dim).transpose(0, 1)
+        return out_KGTH.view(num_heads, -1, head_dim).transpose(0, 1)[:length]
 
     @staticmethod
     def backward(ctx: Any, grad_TNH: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         q_KGTH, k_KTH, v_KTH, *weights = ctx.saved_tensors
-        num_kv, groups, length, head_dim = q_KGTH.shape
-        grad_KGTH = grad_TNH.transpose(0, 1).reshape(q_KGTH.shape)
+        num_kv, groups, _, head_dim = q_KGTH.shape
+        length = grad_TNH.shape[0]
+        grad_KGTH = padded(grad_TNH.transpose(0, 1)).view(q_KGTH.shape)
         dq_KGTH = torch.empty_like(q_KGTH)
         dk_KTH, dv_KTH = torch.zeros_like(k_KTH), torch.zeros_like(v_KTH)
-        for (start, end), probabilities in zip(query_blocks(length), weights, strict=True):
+        for (start, end), probabilities in zip(query_blocks(q_KGTH.shape[2]), weights, strict=True):
             grad = grad_KGTH[:, :, start:end].reshape(num_kv, -1, head_dim)
             q = q_KGTH[:, :, start:end].reshape(num_kv, -1, head_dim)
             dv_KTH[:, :end] += torch.bmm(probabilities.transpose(1, 2), grad)
@@ -117,8 +121,17 @@ class CausalAttention(torch.autograd.Function):
             ds = torch._softmax_backward_data(dp, probabilities, -1, dp.dtype)
             dk_KTH[:, :end] += torch.bmm(ds.transpose(1, 2), q)
             dq_KGTH[:, :, start:end] = torch.bmm(ds, k_KTH[:, :end]).view(num_kv, groups, end - start, head_dim)
-        dq_TNH = dq_KGTH.view(num_kv * groups, length, head_dim).transpose(0, 1) * head_dim**-0.5
-        return dq_TNH, dk_KTH.transpose(0, 1), dv_KTH.transpose(0, 1)
+        dq_TNH = dq_KGTH.view(num_kv * groups, -1, head_dim).transpose(0, 1)[:length] * head_dim**-0.5
+        return dq_TNH, dk_KTH.transpose(0, 1)[:length], dv_KTH.transpose(0, 1)[:length]
+
+
+def padded(x_NTH: Tensor) -> Tensor:
+    """A copy with zeros after the document, which no query of it sees: lengths are then so few that the kernels which
+    the CPU library generates for each are made once."""
+    num_heads, length, head_dim = x_NTH.shape
+    out = x_NTH.new_zeros(num_heads, -(-length // LENGTH_STEP) * LENGTH_STEP, head_dim)
+    out[:, :length] = x_NTH
+    return out
 
 
 def query_blocks(length: int) -> list[tuple[int, int]]:

@@ -8,7 +8,6 @@ model in Hugging Face layout. A run that is killed goes on from its last state, 
 and rates are ours, measured.
 """
 
-import ctypes
 import json
 import math
 import time
@@ -58,9 +57,10 @@ class LoopConfig:
     """Steps between two saved states."""
 
 
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # malloc.h
 LOSS_PIECE = 2048
 """Targets whose logits are held at once."""
+LOSS_STEP = 256
+"""Their number is a multiple of this."""
 
 Log = Callable[[dict[str, Any]], None]
 Batches = Callable[[PackState], Iterator[tuple[Batch, PackState]]]
@@ -84,7 +84,6 @@ def train(
     not made, the state before it stays on disk.
     """
     torch.set_num_threads(config.threads)
-    keep_memory()
     torch.set_flush_denormal(True)
     run.mkdir(parents=True, exist_ok=True)
     dtype, why = precision(config.precision)
@@ -163,24 +162,15 @@ def loss_of(model: Transformer, batch: Batch, dtype: torch.dtype) -> tuple[Tenso
     positions = torch.cat([torch.arange(length) for length in batch.lengths])
     trained = torch.from_numpy(batch.trained).nonzero()[:, 0]
     with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
-        hidden = model(inputs, positions, PackedAttention(model.config, batch.lengths))[trained]
-        # in pieces: an allocation past 32 MB costs fresh pages from the system, every step
-        losses = [
-            F.cross_entropy(model.logits(part).float(), target, reduction="sum")
-            for part, target in zip(
-                torch.split(hidden, LOSS_PIECE), torch.split(targets[trained], LOSS_PIECE), strict=True
-            )
-        ]
+        hidden = model(inputs, positions, PackedAttention(model.config, batch.lengths))
+        # in pieces: an allocation past 32 MB costs fresh pages from the system, every step; and filled up, since the
+        # CPU library generates a kernel for each new number of rows
+        losses = []
+        for part in torch.split(trained, LOSS_PIECE):
+            fill = -len(part) % LOSS_STEP
+            logits = model.logits(hidden[F.pad(part, (0, fill))]).float()
+            losses.append(F.cross_entropy(logits, F.pad(targets[part], (0, fill), value=-100), reduction="sum"))
     return torch.stack(losses).sum() / len(trained), len(trained)
-
-
-def keep_memory() -> None:
-    """Let glibc keep what is freed, large blocks included: every step asks for the same again, and fresh pages from
-    the system cost 5% of a step. Elsewhere nothing happens."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        for parameter, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 2**31 - 1), (M_TOP_PAD, 2**28)):
-            mallopt(parameter, value)
 
 
 def precision(choice: str) -> tuple[torch.dtype, str]:

@@ -246,7 +246,7 @@ class Activation:
         offset = py_frame.f_lasti
         cause = "unwind" if offset == self._raised_at else _return_cause(info, offset)
         if info.is_async_generator and cause == "yield":
-            arg = next(iter(gc.get_referents(arg)), None)  # the interpreter wraps what an async generator yields
+            arg = unwrapped(arg)
         place = info.place(self._line_at(py_frame))
         thread = self.thread
         thread.pop(self)
@@ -266,6 +266,11 @@ class Activation:
         offset = py_frame.f_lasti
         target = self.info.jump_targets.get(offset)
         return target[0] if target is not None and target[1] == line_no else offset
+
+
+def unwrapped(value: Any) -> Any:
+    """What an async generator yields: the interpreter wraps it."""
+    return next(iter(gc.get_referents(value)), None)
 
 
 def _is_resumed(info: CodeInfo, offset: int) -> bool:
@@ -374,7 +379,7 @@ class SettraceEngine:
 
     def stop(self) -> bool:
         """False: somebody else's trace function had taken our place."""
-        is_ours = sys.gettrace() == self._main.on_event
+        is_ours = self._is_ours()
         stopped = not self._main.is_live
         for thread in self.threads:
             thread.is_live = False
@@ -382,6 +387,9 @@ class SettraceEngine:
             sys.settrace(self._before[0])
         threading.settrace(self._before[1])  # type: ignore[arg-type,unused-ignore]
         return is_ours or stopped
+
+    def _is_ours(self) -> bool:
+        return bool(sys.gettrace() == self._main.on_event)
 
     def _on_new_thread(self, py_frame: FrameType, event: str, arg: Any) -> Any:
         thread = ThreadEngine(self)

@@ -1,0 +1,1629 @@
+/* The native engine: what engine.py does, in C.
+
+       interpreter --call, line, return, exception--> Activation (one per call or resume) --> Tape (frames as JSON)
+
+   The same frames, byte for byte. What makes it fast, in the order of what it is worth:
+
+   1. a value is looked at before it is written: the same immutable object in the same place is the same text
+      (`Snapshot`: the types, lengths and atoms of a value as a flat list of words, compared in place, no allocation);
+   2. texts are written here, stop at the cut, and are kept in their JSON form for the frames that show them again;
+   3. locals are read from the interpreter's own frame: nothing is made for the program to see, and no Python code of
+      ours runs in it, so that `locals()`, its recursion limit and the death of its objects are as without us.
+
+   Everything rare is left to the Python code beside this file, which also decides what is in scope (scope.py) and how
+   a class is taken apart (instances.py): a value that holds anything but atoms, plain containers, functions and plain
+   instances is written by `values.Writer`, names of a module or class body are found by `engine.Activation`.
+
+   Nothing is kept alive but atoms (ints, strings, ...), code objects and classes. */
+
+#define PY_SSIZE_T_CLEAN
+#define Py_BUILD_CORE_MODULE 1
+#include <Python.h>
+#include <frameobject.h>
+#include <internal/pycore_frame.h>
+#include <internal/pycore_code.h>
+#if PY_VERSION_HEX >= 0x030D0000
+#include <internal/pycore_setobject.h>
+#endif
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <time.h>
+
+#if PY_VERSION_HEX < 0x030B0000 || PY_VERSION_HEX >= 0x030E0000
+#error "frames of this version of the interpreter are not known here"
+#endif
+
+typedef _PyInterpreterFrame IFrame;
+
+/* -- growing buffers ---------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    char *data;
+    Py_ssize_t len, cap;
+} Buf;
+
+static int buf_room(Buf *b, Py_ssize_t more) {
+    if (b->len + more <= b->cap) return 0;
+    Py_ssize_t cap = b->cap ? b->cap : 64;
+    while (cap < b->len + more) cap *= 2;
+    char *data = PyMem_RawRealloc(b->data, cap);
+    if (data == NULL) { PyErr_NoMemory(); return -1; }
+    b->data = data;
+    b->cap = cap;
+    return 0;
+}
+
+static int buf_put(Buf *b, const char *text, Py_ssize_t len) {
+    if (buf_room(b, len) < 0) return -1;
+    memcpy(b->data + b->len, text, len);
+    b->len += len;
+    return 0;
+}
+
+#define PUT(b, literal) buf_put(b, literal, sizeof(literal) - 1)
+
+static int buf_put_int(Buf *b, long long value) {
+    char digits[24];
+    char *end = digits + sizeof digits, *at = end;
+    unsigned long long left = value < 0 ? -(unsigned long long)value : (unsigned long long)value;
+    do { *--at = '0' + left % 10; left /= 10; } while (left);
+    if (value < 0) *--at = '-';
+    return buf_put(b, at, end - at);
+}
+
+typedef struct {
+    uintptr_t *data;
+    Py_ssize_t len, cap;
+} Words;
+
+static int words_put(Words *w, uintptr_t word) {
+    if (w->len == w->cap) {
+        Py_ssize_t cap = w->cap ? 2 * w->cap : 16;
+        uintptr_t *data = PyMem_RawRealloc(w->data, cap * sizeof *data);
+        if (data == NULL) { PyErr_NoMemory(); return -1; }
+        w->data = data;
+        w->cap = cap;
+    }
+    w->data[w->len++] = word;
+    return 0;
+}
+
+static void refs_clear(Words *refs) {
+    while (refs->len) Py_DECREF((PyObject *)refs->data[--refs->len]);
+}
+
+/* -- JSON --------------------------------------------------------------------------------------------------------- */
+
+static const char HEX[] = "0123456789abcdef";
+
+static int put_json_string(Buf *b, const char *text, Py_ssize_t len) {
+    if (buf_room(b, 6 * len + 2) < 0) return -1;
+    char *out = b->data + b->len;
+    *out++ = '"';
+    for (Py_ssize_t i = 0; i < len; i++) {
+        unsigned char c = text[i];
+        if (c >= 0x20 && c != '"' && c != '\\') { *out++ = c; continue; }
+        *out++ = '\\';
+        switch (c) {
+        case '"': case '\\': *out++ = c; break;
+        case '\n': *out++ = 'n'; break;
+        case '\r': *out++ = 'r'; break;
+        case '\t': *out++ = 't'; break;
+        case '\b': *out++ = 'b'; break;
+        case '\f': *out++ = 'f'; break;
+        default: *out++ = 'u'; *out++ = '0'; *out++ = '0'; *out++ = HEX[c >> 4]; *out++ = HEX[c & 15];
+        }
+    }
+    *out++ = '"';
+    b->len = out - b->data;
+    return 0;
+}
+
+/* The UTF-8 of a str, lone surrogates included (then `*is_odd` is set, and the frame is made ASCII before it is kept). */
+static PyObject *utf8_of(PyObject *text, bool *is_odd) {
+    PyObject *bytes = PyUnicode_AsUTF8String(text);
+    if (bytes == NULL && PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
+        PyErr_Clear();
+        *is_odd = true;
+        bytes = PyUnicode_AsEncodedString(text, "utf-8", "surrogatepass");
+    }
+    return bytes;
+}
+
+/* -- classes ------------------------------------------------------------------------------------------------------ */
+
+typedef enum {
+    K_UNKNOWN, K_INT, K_STR, K_FLOAT, K_NAMED, K_ATOM,            /* atoms; K_NAMED: None, True, False, ... */
+    K_LIST, K_TUPLE, K_DICT, K_SET, K_FROZENSET, K_INSTANCE,      /* containers */
+    K_FUNCTION, K_CONSTANT,                                       /* one text per function, per class */
+    K_OTHER                                                       /* values.Writer's */
+} Kind;
+
+#define IS_ATOM(kind) ((kind) <= K_ATOM)
+
+typedef struct {
+    PyTypeObject *type; /* kept, so that its address stays its own */
+    Kind kind;
+    PyObject *text; /* bytes: "<Name" of an instance, the whole text of a constant */
+    Py_ssize_t num_chars;
+} Class;
+
+typedef struct {
+    Class *table;
+    Py_ssize_t num, mask;
+} Classes;
+
+/* -- what is known about a code object ---------------------------------------------------------------------------- */
+
+typedef struct {
+    PyObject *label; /* bytes: "name": in JSON, with its colon */
+    int slot;
+    unsigned char kind;
+} Name;
+
+typedef struct Activation Activation;
+
+typedef struct {
+    PyCodeObject *code; /* kept */
+    PyObject *info;     /* CodeInfo; NULL: out of scope */
+    bool is_function, can_suspend, is_coroutine, is_async_generator;
+    int call_line;
+    const unsigned char *co_code; /* of info.co_code */
+    Py_ssize_t num_code;
+    int num_names;
+    Name *names;
+    PyObject **places; /* bytes by line, from first_line on */
+    int first_line, num_lines;
+    int32_t *fold_inside; /* by instruction: index of its comprehension, or -1; NULL: no comprehension */
+    unsigned char *fold_starts;
+    int *fold_lines; /* by index */
+    PyObject *jump_targets; /* dict, offset -> (offset, line); or NULL */
+    Activation *idle; /* activations to use again */
+} Code;
+
+/* -- what a variable showed last ---------------------------------------------------------------------------------- */
+
+typedef struct {
+    PyObject *ref;   /* the atom that it is, kept; else NULL */
+    PyObject *other; /* values.Seen, where values.Writer looked */
+    Buf text;        /* JSON, quotes included */
+    uint64_t hash;   /* of the uncut value, where `has_hash` */
+    Words words, refs;
+    bool is_shown, is_cut, has_hash, has_words;
+} Seen;
+
+struct Activation {
+    Code *code;
+    IFrame *frame;
+    int depth;
+    bool is_full_next;
+    int raised_at;
+    int fold_inside, fold_last, fold_line;
+    bool fold_jumped;
+    PyObject *helper; /* engine.Activation for a module's or class body's names */
+    Seen *seen;
+    Activation *next; /* idle */
+};
+
+/* -- engine and threads ------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *owner;     /* NativeEngine: over_budget, fail, helper, names */
+    PyObject *scope;     /* Scope.info_of */
+    PyObject *writer;    /* values.Writer */
+    PyObject *describe;  /* class -> (kind, text) */
+    PyObject *budget_stop;
+    Py_ssize_t max_depth, max_items, max_chars; /* -1: none */
+    long long max_frames, max_bytes, num_frames, num_bytes;
+    double deadline; /* monotonic; 0: none */
+    bool is_spent, is_repr, stops_program, full_after_return, has_entry;
+    int op_yield, op_resume;
+    unsigned char op_returns[2], op_loops[3];
+    int num_returns, num_loops;
+    Classes classes;
+    Code **codes;
+    Py_ssize_t num_codes, codes_mask;
+} Engine;
+
+typedef struct {
+    PyObject_HEAD
+    Engine *engine;
+    bool is_live;
+    bool is_odd; /* some text holds lone surrogates */
+    long long num_cut;
+    Buf tape;
+    Words ends; /* of each frame */
+    Activation **stack;
+    int height, room;
+    Buf raw, json; /* scratch */
+    Words words, refs;
+    PyObject *above[128]; /* containers around the one that is looked at */
+} Thread;
+
+static inline uint64_t mix(uint64_t h, uint64_t x) {
+    h ^= x + 0x9E3779B97F4A7C15ull + (h << 6) + (h >> 2);
+    h *= 0xBF58476D1CE4E5B9ull;
+    return h ^ (h >> 29);
+}
+
+/* -- classes: known by address, asked once ------------------------------------------------------------------------ */
+
+static Class *classes_slot(Classes *c, PyTypeObject *type) {
+    Py_ssize_t i = ((uintptr_t)type >> 4) & c->mask;
+    while (c->table[i].type != NULL && c->table[i].type != type) i = (i + 1) & c->mask;
+    return &c->table[i];
+}
+
+static int classes_grow(Classes *c) {
+    Classes bigger = {NULL, c->num, c->mask ? 2 * c->mask + 1 : 63};
+    bigger.table = PyMem_RawCalloc(bigger.mask + 1, sizeof *bigger.table);
+    if (bigger.table == NULL) { PyErr_NoMemory(); return -1; }
+    for (Py_ssize_t i = 0; c->table && i <= c->mask; i++)
+        if (c->table[i].type) *classes_slot(&bigger, c->table[i].type) = c->table[i];
+    PyMem_RawFree(c->table);
+    *c = bigger;
+    return 0;
+}
+
+static Class *class_add(Engine *e, PyTypeObject *type, Kind kind, PyObject *text) {
+    if (e->classes.table == NULL || 2 * (e->classes.num + 1) > e->classes.mask)
+        if (classes_grow(&e->classes) < 0) return NULL;
+    Class *found = classes_slot(&e->classes, type);
+    if (found->type == NULL) {
+        Py_INCREF(type);
+        found->type = type;
+        e->classes.num++;
+    }
+    found->kind = kind;
+    Py_XINCREF(text);
+    Py_XSETREF(found->text, text);
+    found->num_chars = 0;
+    for (Py_ssize_t i = 0; text && i < PyBytes_GET_SIZE(text); i++)
+        found->num_chars += (PyBytes_AS_STRING(text)[i] & 0xC0) != 0x80;
+    return found;
+}
+
+/* NULL with an exception set where the description fails. */
+static Class *class_of(Engine *e, PyTypeObject *type) {
+    Class *found = classes_slot(&e->classes, type);
+    if (found->type != NULL) return found;
+    PyObject *pair = PyObject_CallOneArg(e->describe, (PyObject *)type);
+    if (pair == NULL) return NULL;
+    const char *kind = PyUnicode_AsUTF8(PyTuple_GET_ITEM(pair, 0));
+    PyObject *text = PyTuple_GET_ITEM(pair, 1);
+    Kind which = kind == NULL ? K_OTHER
+        : !strcmp(kind, "instance") ? K_INSTANCE
+        : !strcmp(kind, "constant") ? K_CONSTANT
+        : !strcmp(kind, "function") ? K_FUNCTION : K_OTHER;
+    found = class_add(e, type, which, text == Py_None ? NULL : text);
+    Py_DECREF(pair);
+    return found;
+}
+
+/* -- snapshots: has a value changed? ------------------------------------------------------------------------------ */
+
+enum { BELOW = 1, AGAIN = 2 }; /* words that are no address: a container inside, and the one so many levels up (<< 2) */
+#define MAX_WORDS 65536
+#define MAX_LEVEL 100
+
+/* 1: every text of `value` is what it was; 0: perhaps not. */
+static int still(Thread *t, const Words *w, Py_ssize_t *at, PyObject *value, int level);
+
+static inline int still_item(Thread *t, const Words *w, Py_ssize_t *at, PyObject *item, int level) {
+    uintptr_t word = w->data[(*at)++];
+    if (word == (uintptr_t)item) return 1;
+    if ((word & 3) == BELOW) {
+        for (int k = 0; k < level; k++)
+            if (t->above[k] == item) return 0;
+        return still(t, w, at, item, level);
+    }
+    return (word & 3) == AGAIN && t->above[word >> 2] == item;
+}
+
+static int still(Thread *t, const Words *w, Py_ssize_t *at, PyObject *value, int level) {
+    PyTypeObject *type = Py_TYPE(value);
+    if (*at + 2 > w->len || w->data[(*at)++] != (uintptr_t)type || level >= MAX_LEVEL) return 0;
+    t->above[level] = value;
+    Py_ssize_t size = w->data[(*at)++];
+    if (type == &PyList_Type || type == &PyTuple_Type) {
+        if (Py_SIZE(value) != size) return 0;
+        PyObject **items = type == &PyList_Type ? ((PyListObject *)value)->ob_item : ((PyTupleObject *)value)->ob_item;
+        for (Py_ssize_t i = 0; i < size; i++)
+            if (!still_item(t, w, at, items[i], level + 1)) return 0;
+        return 1;
+    }
+    if (type == &PySet_Type || type == &PyFrozenSet_Type) {
+        if (PySet_GET_SIZE(value) != size) return 0;
+        Py_ssize_t pos = 0;
+        PyObject *item;
+        Py_hash_t hash;
+        while (_PySet_NextEntry(value, &pos, &item, &hash))
+            if (!still_item(t, w, at, item, level + 1)) return 0;
+        return 1;
+    }
+    if (type == &PyFunction_Type) return ((PyFunctionObject *)value)->func_qualname == (PyObject *)size;
+    PyObject *dict = value;
+    if (type != &PyDict_Type) {
+        Class *known = classes_slot(&t->engine->classes, type);
+        if (known->type == NULL || known->kind == K_CONSTANT) return known->type != NULL;
+        dict = PyObject_GenericGetDict(value, NULL);
+        if (dict == NULL) { PyErr_Clear(); return 0; }
+        Py_DECREF(dict); /* the instance holds it */
+        if (!PyDict_CheckExact(dict)) return 0;
+    }
+    if (PyDict_GET_SIZE(dict) != size) return 0;
+    Py_ssize_t pos = 0;
+    PyObject *key, *item;
+    while (PyDict_Next(dict, &pos, &key, &item))
+        if (!still_item(t, w, at, key, level + 1) || !still_item(t, w, at, item, level + 1)) return 0;
+    return 1;
+}
+
+/* Words and hash of a value. 1: made; 0: the value holds something that is not ours to look at; -1: error. */
+static int take(Thread *t, PyObject *value, int level, uint64_t *hash);
+
+static int take_item(Thread *t, PyObject *item, int level, uint64_t *hash) {
+    Class *cls = class_of(t->engine, Py_TYPE(item));
+    if (cls == NULL) return -1;
+    if (t->words.len > MAX_WORDS) return 0;
+    if (IS_ATOM(cls->kind)) {
+        if (words_put(&t->words, (uintptr_t)item) < 0) return -1;
+#if PY_VERSION_HEX >= 0x030C0000
+        if (!_Py_IsImmortal(item))
+#endif
+        {
+            if (words_put(&t->refs, (uintptr_t)item) < 0) return -1;
+            Py_INCREF(item);
+        }
+        uint64_t own = (uintptr_t)cls->type;
+        switch (cls->kind) {
+        case K_NAMED:
+            own = (uintptr_t)item;
+            break;
+        case K_FLOAT: {
+            double number = PyFloat_AS_DOUBLE(item);
+            uint64_t bits;
+            memcpy(&bits, &number, sizeof bits);
+            own = mix(own, number == number ? bits : 0);
+            break;
+        }
+        case K_INT: {
+            int overflow;
+            long long number = PyLong_AsLongLongAndOverflow(item, &overflow);
+            if (!overflow) {
+                own = mix(own, (uint64_t)number);
+                break;
+            }
+            Py_hash_t big = PyObject_Hash(item);
+            own = mix(mix(own, big), Py_SIZE(item) * 31 + overflow);
+            break;
+        }
+        default: {
+            Py_hash_t atom = PyObject_Hash(item);
+            if (atom == -1) return -1;
+            own = mix(own, atom);
+        }
+        }
+        *hash = mix(*hash, own);
+        return 1;
+    }
+    for (int k = 0; k < level; k++)
+        if (t->above[k] == item) {
+            *hash = mix(*hash, 0xA6A1 + level - k);
+            return words_put(&t->words, (uintptr_t)k << 2 | AGAIN) < 0 ? -1 : 1;
+        }
+    if (words_put(&t->words, BELOW) < 0) return -1;
+    return take(t, item, level, hash);
+}
+
+static int take(Thread *t, PyObject *value, int level, uint64_t *hash) {
+    Class *cls = class_of(t->engine, Py_TYPE(value));
+    if (cls == NULL) return -1;
+    if (level >= MAX_LEVEL || cls->kind == K_OTHER) return 0;
+    Kind kind = cls->kind;
+    t->above[level] = value;
+    if (words_put(&t->words, (uintptr_t)cls->type) < 0) return -1;
+    PyObject *dict = value;
+    Py_ssize_t size = 0;
+    switch (kind) {
+    case K_LIST: case K_TUPLE: size = Py_SIZE(value); break;
+    case K_SET: case K_FROZENSET: size = PySet_GET_SIZE(value); break;
+    case K_FUNCTION: size = (Py_ssize_t)((PyFunctionObject *)value)->func_qualname; break;
+    case K_CONSTANT: break;
+    default:
+        if (kind == K_INSTANCE) {
+            dict = PyObject_GenericGetDict(value, NULL);
+            if (dict == NULL) { PyErr_Clear(); return 0; }
+            Py_DECREF(dict);
+            if (!PyDict_CheckExact(dict)) return 0;
+        }
+        size = PyDict_GET_SIZE(dict);
+    }
+    if (words_put(&t->words, (uintptr_t)size) < 0) return -1;
+    *hash = mix(mix(*hash, (uintptr_t)cls->type), kind == K_FUNCTION ? 0 : (uint64_t)size);
+    PyObject *item, *key;
+    Py_ssize_t pos = 0;
+    int done = 1;
+    switch (kind) {
+    case K_LIST: case K_TUPLE:
+        for (Py_ssize_t i = 0; done == 1 && i < size; i++)
+            done = take_item(t, kind == K_LIST ? PyList_GET_ITEM(value, i) : PyTuple_GET_ITEM(value, i), level + 1, hash);
+        return done;
+    case K_SET: case K_FROZENSET: {
+        Py_hash_t own;
+        while (done == 1 && _PySet_NextEntry(value, &pos, &item, &own)) done = take_item(t, item, level + 1, hash);
+        return done;
+    }
+    case K_FUNCTION: {
+        PyObject *name = ((PyFunctionObject *)value)->func_qualname;
+        if (!PyUnicode_CheckExact(name)) return 0;
+        Py_INCREF(name);
+        if (words_put(&t->refs, (uintptr_t)name) < 0) return -1;
+        *hash = mix(*hash, PyObject_Hash(name));
+        return 1;
+    }
+    case K_CONSTANT:
+        return 1;
+    default:
+        while (done == 1 && PyDict_Next(dict, &pos, &key, &item)) {
+            if (kind == K_INSTANCE && !PyUnicode_CheckExact(key)) return 0;
+            done = take_item(t, key, level + 1, hash);
+            if (done == 1) done = take_item(t, item, level + 1, hash);
+        }
+        return done;
+    }
+}
+
+/* -- texts -------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    Thread *thread;
+    Buf *out;             /* raw text, UTF-8 */
+    Py_ssize_t num_chars;
+    Py_ssize_t max_chars; /* -1: none */
+    bool is_cut;
+} Pen;
+
+enum { WRITTEN = 0, ENOUGH = 1, FAILED = -1 };
+
+static inline int pen_put(Pen *p, const char *text, Py_ssize_t len) {
+    p->num_chars += len;
+    return buf_put(p->out, text, len);
+}
+
+static int pen_put_str(Pen *p, PyObject *text) { /* a str as it is */
+    PyObject *bytes = utf8_of(text, &p->thread->is_odd);
+    if (bytes == NULL) return -1;
+    p->num_chars += PyUnicode_GET_LENGTH(text);
+    int done = buf_put(p->out, PyBytes_AS_STRING(bytes), PyBytes_GET_SIZE(bytes));
+    Py_DECREF(bytes);
+    return done;
+}
+
+static int pen_put_repr(Pen *p, PyObject *atom) {
+    PyObject *text = PyObject_Repr(atom);
+    if (text == NULL) return -1;
+    int done = pen_put_str(p, text);
+    Py_DECREF(text);
+    return done;
+}
+
+static int pen_rest(Pen *p, Py_ssize_t num_left, const char *close, Py_ssize_t len, const char *separator) {
+    char text[64];
+    p->is_cut = true;
+    if (close[0] == '>') return pen_put(p, text, sprintf(text, " ...(+%zd)>", num_left));
+    if (len && close[0] == ',') { close++; len--; }
+    if (pen_put(p, text, sprintf(text, "%s...(+%zd)", separator, num_left)) < 0) return -1;
+    return pen_put(p, close, len);
+}
+
+static int pen_atom(Pen *p, Class *cls, PyObject *value) {
+    switch (cls->kind) {
+    case K_INT: {
+        int overflow;
+        long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
+        if (overflow) return pen_put_repr(p, value);
+        Py_ssize_t before = p->out->len;
+        if (buf_put_int(p->out, number) < 0) return -1;
+        p->num_chars += p->out->len - before;
+        return 0;
+    }
+    case K_STR: {
+        Py_ssize_t len = PyUnicode_GET_LENGTH(value);
+        if (p->max_chars >= 0 && len > p->max_chars) {
+            PyObject *part = PyUnicode_Substring(value, 0, p->max_chars);
+            if (part == NULL) return -1;
+            int done = pen_put_repr(p, part);
+            Py_DECREF(part);
+            if (done < 0) return -1;
+            char text[40];
+            p->is_cut = true;
+            return pen_put(p, text, sprintf(text, "...(+%zd)", len - p->max_chars));
+        }
+        if (!PyUnicode_IS_COMPACT_ASCII(value)) return pen_put_repr(p, value);
+        const char *chars = (const char *)PyUnicode_1BYTE_DATA(value);
+        for (Py_ssize_t i = 0; i < len; i++)
+            if (chars[i] < 0x20 || chars[i] == '\'' || chars[i] == '\\' || chars[i] == 0x7f) return pen_put_repr(p, value);
+        if (buf_room(p->out, len + 2) < 0) return -1;
+        char *at = p->out->data + p->out->len;
+        at[0] = '\'';
+        memcpy(at + 1, chars, len);
+        at[len + 1] = '\'';
+        p->out->len += len + 2;
+        p->num_chars += len + 2;
+        return 0;
+    }
+    case K_FLOAT: {
+        char *text = PyOS_double_to_string(PyFloat_AS_DOUBLE(value), 'r', 0, Py_DTSF_ADD_DOT_0, NULL);
+        if (text == NULL) return -1;
+        int done = pen_put(p, text, strlen(text));
+        PyMem_Free(text);
+        return done;
+    }
+    case K_NAMED:
+        if (value == Py_None) return pen_put(p, "None", 4);
+        if (value == Py_True) return pen_put(p, "True", 4);
+        if (value == Py_False) return pen_put(p, "False", 5);
+        return pen_put_repr(p, value);
+    default:
+        return pen_put_repr(p, value);
+    }
+}
+
+static int pen_value(Pen *p, PyObject *value, int level);
+
+/* One item of a container: WRITTEN, ENOUGH or FAILED. */
+static inline int pen_item(Pen *p, PyObject *item, bool is_first, int level) {
+    if (!is_first && pen_put(p, ", ", 2) < 0) return FAILED;
+    return pen_value(p, item, level);
+}
+
+static int pen_value(Pen *p, PyObject *value, int level) {
+    Engine *e = p->thread->engine;
+    Class *cls = classes_slot(&e->classes, Py_TYPE(value)); /* `take` has met them all */
+    if (cls->type == NULL) { PyErr_SetString(PyExc_SystemError, "a class that was not looked at"); return FAILED; }
+    if (IS_ATOM(cls->kind)) {
+        if (pen_atom(p, cls, value) < 0) return FAILED;
+        return p->max_chars >= 0 && p->num_chars > p->max_chars ? ENOUGH : WRITTEN;
+    }
+    const char *open, *close, *again;
+    Py_ssize_t num_items, limit;
+    PyObject *dict = value;
+    switch (cls->kind) {
+    case K_LIST: open = "["; close = "]"; again = "[...]"; num_items = Py_SIZE(value); break;
+    case K_TUPLE:
+        open = "("; again = "(...)"; num_items = Py_SIZE(value);
+        close = num_items == 1 ? ",)" : ")";
+        break;
+    case K_DICT: open = "{"; close = "}"; again = "{...}"; num_items = PyDict_GET_SIZE(value); break;
+    case K_SET:
+        open = "{"; close = "}"; again = "..."; num_items = PySet_GET_SIZE(value);
+        if (num_items == 0) return pen_put(p, "set()", 5) < 0 ? FAILED : WRITTEN;
+        break;
+    case K_FROZENSET:
+        open = "frozenset({"; close = "})"; again = "frozenset(...)"; num_items = PySet_GET_SIZE(value);
+        if (num_items == 0) return pen_put(p, "frozenset()", 11) < 0 ? FAILED : WRITTEN;
+        break;
+    case K_FUNCTION:
+        if (pen_put(p, "<function ", 10) < 0 || pen_put_str(p, ((PyFunctionObject *)value)->func_qualname) < 0) return FAILED;
+        return pen_put(p, ">", 1) < 0 ? FAILED : WRITTEN;
+    case K_CONSTANT:
+        p->num_chars += cls->num_chars;
+        return buf_put(p->out, PyBytes_AS_STRING(cls->text), PyBytes_GET_SIZE(cls->text)) < 0 ? FAILED : WRITTEN;
+    default: /* K_INSTANCE */
+        open = NULL; close = ">"; again = " ...>";
+        dict = PyObject_GenericGetDict(value, NULL);
+        if (dict == NULL) return FAILED;
+        Py_DECREF(dict);
+        num_items = PyDict_GET_SIZE(dict);
+    }
+    if (open == NULL) {
+        p->num_chars += cls->num_chars;
+        if (buf_put(p->out, PyBytes_AS_STRING(cls->text), PyBytes_GET_SIZE(cls->text)) < 0) return FAILED;
+    }
+    for (int k = 0; k < level; k++)
+        if (p->thread->above[k] == value) return pen_put(p, again, strlen(again)) < 0 ? FAILED : WRITTEN;
+    if (open != NULL && pen_put(p, open, strlen(open)) < 0) return FAILED;
+    if (e->max_depth >= 0 && level >= e->max_depth && num_items)
+        return pen_rest(p, num_items, close, strlen(close), "") < 0 ? FAILED : WRITTEN;
+    limit = e->max_items >= 0 && num_items > e->max_items ? e->max_items : num_items;
+    p->thread->above[level] = value;
+    PyObject *item, *key;
+    Py_ssize_t pos = 0;
+    int done = WRITTEN;
+    switch (cls->kind) {
+    case K_LIST: case K_TUPLE:
+        for (Py_ssize_t i = 0; done == WRITTEN && i < limit; i++) {
+            item = cls->kind == K_LIST ? PyList_GET_ITEM(value, i) : PyTuple_GET_ITEM(value, i);
+            done = pen_item(p, item, i == 0, level + 1);
+        }
+        break;
+    case K_SET: case K_FROZENSET: {
+        Py_hash_t hash;
+        for (Py_ssize_t i = 0; done == WRITTEN && i < limit && _PySet_NextEntry(value, &pos, &item, &hash); i++)
+            done = pen_item(p, item, i == 0, level + 1);
+        break;
+    }
+    default:
+        for (Py_ssize_t i = 0; done == WRITTEN && i < limit && PyDict_Next(dict, &pos, &key, &item); i++) {
+            if (cls->kind == K_DICT) {
+                done = pen_item(p, key, i == 0, level + 1);
+                if (done == WRITTEN && pen_put(p, ": ", 2) < 0) done = FAILED;
+            } else if (pen_put(p, " ", 1) < 0 || pen_put_str(p, key) < 0 || pen_put(p, "=", 1) < 0) {
+                done = FAILED;
+            }
+            if (done == WRITTEN) done = pen_value(p, item, level + 1);
+        }
+    }
+    if (done != WRITTEN) return done;
+    int end = limit < num_items ? pen_rest(p, num_items - limit, close, strlen(close), limit ? ", " : "")
+                                : pen_put(p, close, strlen(close));
+    if (end < 0) return FAILED;
+    return p->max_chars >= 0 && p->num_chars > p->max_chars ? ENOUGH : WRITTEN;
+}
+
+/* Cut the raw text after so many characters. */
+static int pen_cut(Pen *p) {
+    Py_ssize_t at = p->max_chars;
+    if (p->num_chars != p->out->len) {
+        Py_ssize_t chars = 0;
+        for (at = 0; at < p->out->len; at++)
+            if ((p->out->data[at] & 0xC0) != 0x80 && chars++ == p->max_chars) break;
+    }
+    p->out->len = at;
+    p->is_cut = true;
+    return PUT(p->out, "...");
+}
+
+/* -- what a value looks like now ---------------------------------------------------------------------------------- */
+
+typedef enum { SAME, CHANGED, ERROR } Look;
+
+static void seen_clear(Seen *s) {
+    Py_CLEAR(s->ref);
+    Py_CLEAR(s->other);
+    refs_clear(&s->refs);
+    s->words.len = 0;
+    s->is_shown = s->is_cut = s->has_hash = s->has_words = false;
+}
+
+/* Put a new text in place. SAME where it is the one that was there, uncut. */
+static Look seen_text(Thread *t, Seen *s, bool is_cut) {
+    t->json.len = 0;
+    if (put_json_string(&t->json, t->raw.data, t->raw.len) < 0) return ERROR;
+    bool same = s->is_shown && !s->is_cut && !is_cut && s->text.len == t->json.len &&
+                !memcmp(s->text.data, t->json.data, t->json.len);
+    s->is_cut = is_cut;
+    s->is_shown = true;
+    if (same) return SAME;
+    Buf old = s->text;
+    s->text = t->json;
+    t->json = old;
+    return CHANGED;
+}
+
+static Look look_other(Thread *t, PyObject *value, Seen *s) {
+    Engine *e = t->engine;
+    PyObject *found = PyObject_CallMethod(e->writer, "look", "OO", value, s->other ? s->other : Py_None);
+    if (found == NULL) return ERROR;
+    if (found == s->other) { Py_DECREF(found); return SAME; }
+    PyObject *key = PyTuple_GET_ITEM(found, 1), *text = PyTuple_GET_ITEM(found, 2);
+    int same = 0;
+    if (s->other != NULL) {
+        same = PyObject_RichCompareBool(PyTuple_GET_ITEM(s->other, 1), key, Py_EQ);
+        if (same < 0) { Py_DECREF(found); return ERROR; }
+    }
+    bool had_other = s->other != NULL, is_cut = PyObject_IsTrue(PyTuple_GET_ITEM(found, 3));
+    Py_CLEAR(s->ref);
+    refs_clear(&s->refs);
+    s->words.len = 0;
+    s->has_words = s->has_hash = false;
+    Pen pen = {t, &t->raw, 0, -1, false};
+    t->raw.len = 0;
+    if (pen_put_str(&pen, text) < 0) { Py_DECREF(found); return ERROR; }
+    Look look = seen_text(t, s, is_cut);
+    Py_XSETREF(s->other, found);
+    if (look == ERROR) return ERROR;
+    return had_other ? (same ? SAME : CHANGED) : look;
+}
+
+static Look look(Thread *t, PyObject *value, Seen *s) {
+    Engine *e = t->engine;
+    Class *cls = class_of(e, Py_TYPE(value));
+    if (cls == NULL) return ERROR;
+    Pen pen = {t, &t->raw, 0, e->max_chars, false};
+    if (IS_ATOM(cls->kind)) {
+        t->raw.len = 0;
+        if (pen_atom(&pen, cls, value) < 0) {
+            if (!PyErr_ExceptionMatches(PyExc_ValueError)) return ERROR;
+            PyErr_Clear(); /* an integer past the interpreter's digit limit */
+            return look_other(t, value, s);
+        }
+        if (!pen.is_cut && e->max_chars >= 0 && pen.num_chars > e->max_chars && cls->kind == K_ATOM)
+            return look_other(t, value, s); /* bytes are cut by what they hold */
+        if (!pen.is_cut && e->max_chars >= 0 && pen.num_chars > e->max_chars && pen_cut(&pen) < 0) return ERROR;
+        uint64_t hash = 0;
+        bool same_hash = false;
+        if (pen.is_cut) {
+            Py_hash_t own = PyObject_Hash(value);
+            if (own == -1) return ERROR;
+            hash = mix(mix((uintptr_t)cls->type, own), cls->kind == K_STR ? PyUnicode_GET_LENGTH(value) : 0);
+            same_hash = s->is_shown && s->has_hash && s->ref && s->hash == hash;
+        }
+        Py_CLEAR(s->other);
+        refs_clear(&s->refs);
+        s->words.len = 0;
+        s->has_words = false;
+        s->has_hash = pen.is_cut;
+        s->hash = hash;
+        Look found = seen_text(t, s, pen.is_cut);
+        Py_INCREF(value);
+        Py_XSETREF(s->ref, value);
+        return found == CHANGED && same_hash ? SAME : found;
+    }
+    if (e->is_repr || cls->kind == K_OTHER) return look_other(t, value, s);
+    if (s->has_words) {
+        Py_ssize_t at = 0;
+        if (still(t, &s->words, &at, value, 0) && at == s->words.len) return SAME;
+    }
+    t->words.len = 0;
+    refs_clear(&t->refs);
+    uint64_t hash = 0;
+    int taken = take(t, value, 0, &hash);
+    if (taken < 0) return ERROR;
+    if (taken == 0) {
+        refs_clear(&t->refs);
+        return look_other(t, value, s);
+    }
+    Words words = s->words, refs = s->refs;
+    s->words = t->words;
+    s->refs = t->refs;
+    t->words = words;
+    t->refs = refs;
+    bool same = s->is_shown && s->has_hash && !s->ref && s->hash == hash;
+    Py_CLEAR(s->ref);
+    Py_CLEAR(s->other);
+    s->has_words = s->has_hash = true;
+    s->hash = hash;
+    if (same) {
+        refs_clear(&t->refs);
+        return SAME;
+    }
+    t->raw.len = 0;
+    int done = pen_value(&pen, value, 0);
+    refs_clear(&t->refs);
+    if (done == FAILED) {
+        if (!PyErr_ExceptionMatches(PyExc_ValueError)) return ERROR;
+        PyErr_Clear();
+        return look_other(t, value, s);
+    }
+    if (e->max_chars >= 0 && pen.num_chars > e->max_chars && pen_cut(&pen) < 0) return ERROR;
+    return seen_text(t, s, pen.is_cut);
+}
+
+/* -- frames ------------------------------------------------------------------------------------------------------- */
+
+static int tape_odd(Thread *t, Py_ssize_t start) {
+    /* JSON cannot hold lone surrogates in UTF-8: such a frame is all ASCII. */
+    const unsigned char *data = (const unsigned char *)t->tape.data;
+    bool found = false;
+    for (Py_ssize_t i = start; i + 1 < t->tape.len && !found; i++) found = data[i] == 0xED && data[i + 1] >= 0xA0;
+    if (!found) return 0;
+    PyObject *text = PyUnicode_DecodeUTF8(t->tape.data + start, t->tape.len - start, "surrogatepass");
+    if (text == NULL) return -1;
+    t->tape.len = start;
+    for (Py_ssize_t i = 0; i < PyUnicode_GET_LENGTH(text); i++) {
+        char escaped[16];
+        Py_UCS4 c = PyUnicode_READ_CHAR(text, i);
+        int len = c < 0x80 ? (escaped[0] = c, 1)
+            : c < 0x10000 ? sprintf(escaped, "\\u%04x", c)
+            : sprintf(escaped, "\\u%04x\\u%04x", 0xD7C0 + (c >> 10), 0xDC00 + (c & 0x3FF));
+        if (buf_put(&t->tape, escaped, len) < 0) { Py_DECREF(text); return -1; }
+    }
+    Py_DECREF(text);
+    return 0;
+}
+
+static double now(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec + time.tv_nsec * 1e-9;
+}
+
+/* The frame that was written from `start` on is kept, or the budget is spent: then BudgetStop may be raised (-1). */
+static int tape_end(Thread *t, Py_ssize_t start) {
+    Engine *e = t->engine;
+    if (t->is_odd && tape_odd(t, start) < 0) return -1;
+    long long size = t->tape.len - start;
+    if (!e->is_spent && e->num_frames < e->max_frames && e->num_bytes + size <= e->max_bytes &&
+        (e->deadline == 0 || now() <= e->deadline)) {
+        e->num_frames++;
+        e->num_bytes += size;
+        return words_put(&t->ends, t->tape.len);
+    }
+    e->is_spent = true;
+    t->tape.len = start;
+    PyObject *done = PyObject_CallMethod(e->owner, "over_budget", NULL);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+static PyObject *place_of(Thread *t, Code *c, int line) {
+    int index = line - c->first_line;
+    if (index < 0 || index >= c->num_lines) {
+        int first = c->num_lines == 0 || line < c->first_line ? line : c->first_line;
+        int last = c->num_lines == 0 || line >= c->first_line + c->num_lines ? line : c->first_line + c->num_lines - 1;
+        PyObject **places = PyMem_RawCalloc(last - first + 1 + 16, sizeof *places);
+        if (places == NULL) return PyErr_NoMemory();
+        for (int i = 0; i < c->num_lines; i++) places[c->first_line - first + i] = c->places[i];
+        PyMem_RawFree(c->places);
+        c->places = places;
+        c->first_line = first;
+        c->num_lines = last - first + 1 + 16;
+        index = line - first;
+    }
+    if (c->places[index] == NULL) {
+        PyObject *text = PyObject_CallMethod(c->info, "place", "i", line);
+        if (text == NULL) return NULL;
+        c->places[index] = utf8_of(text, &t->is_odd);
+        Py_DECREF(text);
+    }
+    return c->places[index];
+}
+
+static int put_head(Thread *t, const char *event, const char *cause, int depth, Code *c, int line) {
+    PyObject *place = place_of(t, c, line);
+    if (place == NULL) return -1;
+    Buf *b = &t->tape;
+    if (PUT(b, "{\"event\":\"") < 0 || buf_put(b, event, strlen(event)) < 0 || PUT(b, "\",") < 0) return -1;
+    if (cause != NULL && (PUT(b, "\"cause\":\"") < 0 || buf_put(b, cause, strlen(cause)) < 0 || PUT(b, "\",") < 0)) return -1;
+    if (PUT(b, "\"depth\":") < 0 || buf_put_int(b, depth) < 0 || PUT(b, ",") < 0) return -1;
+    return buf_put(b, PyBytes_AS_STRING(place), PyBytes_GET_SIZE(place));
+}
+
+/* -- locals ------------------------------------------------------------------------------------------------------- */
+
+/* Borrowed; NULL where the name is not bound. */
+static inline PyObject *slot_value(IFrame *frame, PyCodeObject *code, const Name *name, bool has_started) {
+    PyObject *value = frame->localsplus[name->slot];
+    if (name->kind & CO_FAST_FREE) {
+        if (value == NULL) {
+#if PY_VERSION_HEX < 0x030C0000
+            PyObject *function = (PyObject *)frame->f_func;
+#else
+            PyObject *function = frame->f_funcobj;
+#endif
+            /* not copied yet at the first event of a call */
+            if (function == NULL || !PyFunction_Check(function)) return NULL;
+            PyObject *closure = ((PyFunctionObject *)function)->func_closure;
+            Py_ssize_t at = name->slot - (code->co_nlocalsplus - code->co_nfreevars);
+            if (closure == NULL || at < 0 || at >= PyTuple_GET_SIZE(closure)) return NULL;
+            value = PyTuple_GET_ITEM(closure, at);
+        }
+        return PyCell_Check(value) ? PyCell_GET(value) : value;
+    }
+    if (name->kind & CO_FAST_CELL && value != NULL && has_started && PyCell_Check(value)) return PyCell_GET(value);
+    return value;
+}
+
+static int put_names(Thread *t, Activation *a, PyFrameObject *py_frame, bool is_full) {
+    PyObject *names = PyObject_CallMethod(a->helper, "locals_json", "OO", py_frame, is_full ? Py_True : Py_False);
+    if (names == NULL) return -1;
+    PyObject *bytes = utf8_of(names, &t->is_odd);
+    Py_DECREF(names);
+    if (bytes == NULL) return -1;
+    int done = buf_put(&t->tape, PyBytes_AS_STRING(bytes), PyBytes_GET_SIZE(bytes));
+    Py_DECREF(bytes);
+    return done;
+}
+
+static int put_name(Buf *b, PyObject *label) { /* a label without its colon */
+    return buf_put(b, PyBytes_AS_STRING(label), PyBytes_GET_SIZE(label) - 1);
+}
+
+static int put_locals(Thread *t, Activation *a, PyFrameObject *py_frame, bool is_full, bool has_started) {
+    Code *c = a->code;
+    if (!c->is_function) return put_names(t, a, py_frame, is_full);
+    Buf *b = &t->tape;
+    bool is_first = true, has_new = false, is_reordered = false;
+    int num_removed = 0;
+    if (PUT(b, ",\"locals\":{\"set\":{") < 0) return -1;
+    for (int i = 0; i < c->num_names; i++) {
+        Seen *s = &a->seen[i];
+        PyObject *value = slot_value(a->frame, c->code, &c->names[i], has_started);
+        if (value == NULL) {
+            num_removed += s->is_shown;
+            continue;
+        }
+        if (!s->is_shown) {
+            has_new = true;
+            if (look(t, value, s) == ERROR) return -1;
+        } else {
+            is_reordered |= has_new;
+            if (value == s->ref) {
+                if (!is_full) continue;
+            } else {
+                Look found = look(t, value, s);
+                if (found == ERROR) return -1;
+                if (found == SAME && !is_full) continue;
+            }
+        }
+        if (!is_first && PUT(b, ",") < 0) return -1;
+        is_first = false;
+        PyObject *label = c->names[i].label;
+        if (buf_put(b, PyBytes_AS_STRING(label), PyBytes_GET_SIZE(label)) < 0) return -1;
+        if (buf_put(b, s->text.data, s->text.len) < 0) return -1;
+        t->num_cut += s->is_cut;
+    }
+    if (PUT(b, "},\"removed\":[") < 0) return -1;
+    is_first = true;
+    for (int i = 0; num_removed && i < c->num_names; i++) {
+        Seen *s = &a->seen[i];
+        if (!s->is_shown || slot_value(a->frame, c->code, &c->names[i], has_started) != NULL) continue;
+        seen_clear(s);
+        if ((!is_first && PUT(b, ",") < 0) || put_name(b, c->names[i].label) < 0) return -1;
+        is_first = false;
+    }
+    if (PUT(b, "]") < 0) return -1;
+    if (is_reordered && !is_full) {
+        if (PUT(b, ",\"order\":[") < 0) return -1;
+        is_first = true;
+        for (int i = 0; i < c->num_names; i++) {
+            if (!a->seen[i].is_shown) continue;
+            if ((!is_first && PUT(b, ",") < 0) || put_name(b, c->names[i].label) < 0) return -1;
+            is_first = false;
+        }
+        if (PUT(b, "]") < 0) return -1;
+    }
+    return PUT(b, "}");
+}
+
+/* `,"value":"..."` of a value that is shown once. */
+static int put_value(Thread *t, PyObject *value) {
+    Engine *e = t->engine;
+    if (PUT(&t->tape, ",\"value\":") < 0) return -1;
+    Seen once;
+    memset(&once, 0, sizeof once);
+    int done = look(t, value, &once) == ERROR ? -1 : 0;
+    if (done == 0) {
+        t->num_cut += once.is_cut;
+        done = buf_put(&t->tape, once.text.data, once.text.len);
+    }
+    seen_clear(&once);
+    PyMem_RawFree(once.text.data);
+    PyMem_RawFree(once.words.data);
+    PyMem_RawFree(once.refs.data);
+    (void)e;
+    return done;
+}
+
+/* -- code objects ------------------------------------------------------------------------------------------------- */
+
+static Code **codes_slot(Engine *e, PyCodeObject *code) {
+    Py_ssize_t i = ((uintptr_t)code >> 4) & e->codes_mask;
+    while (e->codes[i] != NULL && e->codes[i]->code != code) i = (i + 1) & e->codes_mask;
+    return &e->codes[i];
+}
+
+static int codes_grow(Engine *e) {
+    Py_ssize_t mask = e->codes_mask ? 2 * e->codes_mask + 1 : 127, old_mask = e->codes_mask;
+    Code **codes = PyMem_RawCalloc(mask + 1, sizeof *codes), **old = e->codes;
+    if (codes == NULL) { PyErr_NoMemory(); return -1; }
+    e->codes = codes;
+    e->codes_mask = mask;
+    for (Py_ssize_t i = 0; old && i <= old_mask; i++)
+        if (old[i]) *codes_slot(e, old[i]->code) = old[i];
+    PyMem_RawFree(old);
+    return 0;
+}
+
+static int int_attr(PyObject *from, const char *name, int *into) {
+    PyObject *value = PyObject_GetAttrString(from, name);
+    if (value == NULL) return -1;
+    long number = PyBool_Check(value) ? value == Py_True : PyLong_AsLong(value);
+    Py_DECREF(value);
+    *into = (int)number;
+    return number == -1 && PyErr_Occurred() ? -1 : 0;
+}
+
+static int code_names(Code *c, PyObject *info) {
+    PyObject *names = PyObject_GetAttrString(info, "names");
+    if (names == NULL) return -1;
+    c->num_names = (int)PyTuple_GET_SIZE(names);
+    c->names = PyMem_RawCalloc(c->num_names + 1, sizeof *c->names);
+    if (c->names == NULL) { Py_DECREF(names); PyErr_NoMemory(); return -1; }
+    int slot = 0;
+    for (int i = 0; i < c->num_names; i++) {
+        PyObject *name = PyTuple_GET_ITEM(names, i);
+        while (slot < c->code->co_nlocalsplus && PyTuple_GET_ITEM(c->code->co_localsplusnames, slot) != name &&
+               PyUnicode_Compare(PyTuple_GET_ITEM(c->code->co_localsplusnames, slot), name) != 0)
+            slot++;
+        if (slot == c->code->co_nlocalsplus) {
+            Py_DECREF(names);
+            PyErr_SetString(PyExc_SystemError, "names are not in the order of the frame's slots");
+            return -1;
+        }
+        c->names[i].slot = slot;
+        c->names[i].kind = PyBytes_AS_STRING(c->code->co_localspluskinds)[slot];
+        PyObject *bytes = PyUnicode_AsUTF8String(name);
+        if (bytes == NULL) { Py_DECREF(names); return -1; }
+        c->names[i].label = PyBytes_FromFormat("\"%s\":", PyBytes_AS_STRING(bytes));
+        Py_DECREF(bytes);
+        if (c->names[i].label == NULL) { Py_DECREF(names); return -1; }
+        slot++;
+    }
+    Py_DECREF(names);
+    return 0;
+}
+
+static int code_folds(Code *c, PyObject *info) {
+    PyObject *folds = PyObject_GetAttrString(info, "folds");
+    if (folds == NULL) return -1;
+    if (folds == Py_None) { Py_DECREF(folds); return 0; }
+    PyObject *inside = PyObject_GetAttrString(folds, "inside"), *starts = PyObject_GetAttrString(folds, "starts");
+    PyObject *lines = PyObject_GetAttrString(folds, "first_line");
+    int done = -1;
+    if (inside && starts && lines) {
+        Py_ssize_t num = c->num_code / 2 + 1;
+        c->fold_inside = PyMem_RawMalloc(num * sizeof *c->fold_inside);
+        c->fold_starts = PyMem_RawCalloc(num, 1);
+        c->fold_lines = PyMem_RawCalloc(PyList_GET_SIZE(lines) + 1, sizeof *c->fold_lines);
+        for (Py_ssize_t i = 0; i < num; i++) c->fold_inside[i] = -1;
+        PyObject *key, *value;
+        Py_ssize_t pos = 0;
+        Py_hash_t hash;
+        while (PyDict_Next(inside, &pos, &key, &value)) c->fold_inside[PyLong_AsLong(key) / 2] = (int32_t)PyLong_AsLong(value);
+        pos = 0;
+        while (_PySet_NextEntry(starts, &pos, &key, &hash)) c->fold_starts[PyLong_AsLong(key) / 2] = 1;
+        for (Py_ssize_t i = 0; i < PyList_GET_SIZE(lines); i++) c->fold_lines[i] = (int)PyLong_AsLong(PyList_GET_ITEM(lines, i));
+        c->jump_targets = PyObject_GetAttrString(info, "jump_targets");
+        done = c->jump_targets == NULL || PyErr_Occurred() ? -1 : 0;
+    }
+    Py_XDECREF(inside);
+    Py_XDECREF(starts);
+    Py_XDECREF(lines);
+    Py_DECREF(folds);
+    return done;
+}
+
+static void activation_free(Activation *a) {
+    for (int i = 0; i < a->code->num_names; i++) {
+        Seen *s = &a->seen[i];
+        seen_clear(s);
+        PyMem_RawFree(s->text.data);
+        PyMem_RawFree(s->words.data);
+        PyMem_RawFree(s->refs.data);
+    }
+    Py_XDECREF(a->helper);
+    PyMem_RawFree(a->seen);
+    PyMem_RawFree(a);
+}
+
+static void code_free(Code *c) {
+    while (c->idle) {
+        Activation *a = c->idle;
+        c->idle = a->next;
+        activation_free(a);
+    }
+    for (int i = 0; c->names && i < c->num_names; i++) Py_XDECREF(c->names[i].label);
+    for (int i = 0; i < c->num_lines; i++) Py_XDECREF(c->places[i]);
+    PyMem_RawFree(c->names);
+    PyMem_RawFree(c->places);
+    PyMem_RawFree(c->fold_inside);
+    PyMem_RawFree(c->fold_starts);
+    PyMem_RawFree(c->fold_lines);
+    Py_XDECREF(c->jump_targets);
+    Py_XDECREF(c->info);
+    Py_DECREF(c->code);
+    PyMem_RawFree(c);
+}
+
+/* NULL with an exception set on failure; `info` NULL in it where the code is out of scope. */
+static Code *code_of(Engine *e, PyCodeObject *code) {
+    if (e->codes == NULL && codes_grow(e) < 0) return NULL;
+    Code *found = *codes_slot(e, code);
+    if (found != NULL) return found;
+    PyObject *info = PyObject_CallMethod(e->scope, "info_of", "O", code);
+    if (info == NULL) return NULL;
+    Code *c = PyMem_RawCalloc(1, sizeof *c);
+    if (c == NULL) { Py_DECREF(info); return (Code *)PyErr_NoMemory(); }
+    Py_INCREF(code);
+    c->code = code;
+    if (info == Py_None) {
+        Py_DECREF(info);
+    } else {
+        int is_function = 0, can_suspend = 0, is_coroutine = 0, is_async_generator = 0;
+        c->info = info;
+        PyObject *bytes = PyObject_GetAttrString(info, "co_code"); /* kept by info */
+        if (bytes == NULL || int_attr(info, "is_function", &is_function) < 0 ||
+            int_attr(info, "can_suspend", &can_suspend) < 0 || int_attr(info, "is_coroutine", &is_coroutine) < 0 ||
+            int_attr(info, "is_async_generator", &is_async_generator) < 0 || int_attr(info, "call_line", &c->call_line) < 0) {
+            Py_XDECREF(bytes);
+            code_free(c);
+            return NULL;
+        }
+        c->co_code = (const unsigned char *)PyBytes_AS_STRING(bytes);
+        c->num_code = PyBytes_GET_SIZE(bytes);
+        Py_DECREF(bytes);
+        c->is_function = is_function;
+        c->can_suspend = can_suspend;
+        c->is_coroutine = is_coroutine;
+        c->is_async_generator = is_async_generator;
+        if ((c->is_function && code_names(c, info) < 0) || code_folds(c, info) < 0) {
+            code_free(c);
+            return NULL;
+        }
+    }
+    if (2 * (e->num_codes + 1) > e->codes_mask && codes_grow(e) < 0) { code_free(c); return NULL; }
+    *codes_slot(e, code) = c;
+    e->num_codes++;
+    return c;
+}
+
+/* -- activations -------------------------------------------------------------------------------------------------- */
+
+static Activation *push(Thread *t, Code *c, IFrame *frame) {
+    Activation *a = c->idle;
+    if (a != NULL) {
+        c->idle = a->next;
+    } else {
+        a = PyMem_RawCalloc(1, sizeof *a);
+        if (a == NULL) return (Activation *)PyErr_NoMemory();
+        a->code = c;
+        a->seen = PyMem_RawCalloc(c->num_names + 1, sizeof *a->seen);
+        if (a->seen == NULL) { PyMem_RawFree(a); return (Activation *)PyErr_NoMemory(); }
+    }
+    if (t->height == t->room) {
+        int room = t->room ? 2 * t->room : 32;
+        Activation **stack = PyMem_RawRealloc(t->stack, room * sizeof *stack);
+        if (stack == NULL) { activation_free(a); return (Activation *)PyErr_NoMemory(); }
+        t->stack = stack;
+        t->room = room;
+    }
+    a->frame = frame;
+    a->depth = t->height;
+    a->is_full_next = false;
+    a->raised_at = -1;
+    a->fold_inside = -1;
+    a->fold_last = -1;
+    a->fold_line = 0;
+    a->fold_jumped = false;
+    if (!c->is_function) {
+        a->helper = PyObject_CallMethod(t->engine->owner, "names_of", "Oi", c->info, a->depth);
+        if (a->helper == NULL) { activation_free(a); return NULL; }
+    }
+    t->stack[t->height++] = a;
+    return a;
+}
+
+static void leave(Activation *a) {
+    for (int i = 0; i < a->code->num_names; i++)
+        if (a->seen[i].is_shown) seen_clear(&a->seen[i]);
+    Py_CLEAR(a->helper);
+    a->frame = NULL;
+    a->next = a->code->idle;
+    a->code->idle = a;
+}
+
+/* Everything from this activation on is over. */
+static void pop(Thread *t, Activation *a) {
+    while (t->height > 0) {
+        Activation *top = t->stack[--t->height];
+        bool is_it = top == a;
+        leave(top);
+        if (is_it) break;
+    }
+    if (t->height && t->engine->full_after_return) t->stack[t->height - 1]->is_full_next = true;
+}
+
+static Activation *activation_of(Thread *t, IFrame *frame) {
+    for (int i = t->height - 1; i >= 0; i--)
+        if (t->stack[i]->frame == frame) return t->stack[i];
+    return NULL;
+}
+
+/* -- folding: folding.py's Folding -------------------------------------------------------------------------------- */
+
+static void fold_show(Activation *a, int line) {
+    a->fold_line = line;
+    a->fold_jumped = false;
+}
+
+/* The line to show, or -1. */
+static int fold_event(Activation *a, int offset, int line) {
+    Code *c = a->code;
+    int index = c->fold_inside[offset / 2];
+    if (index >= 0 && !c->fold_starts[offset / 2]) {
+        a->fold_inside = index;
+        a->fold_last = offset;
+        return -1;
+    }
+    bool is_jump = offset <= a->fold_last;
+    a->fold_last = offset;
+    a->fold_jumped |= is_jump;
+    int left = a->fold_inside;
+    a->fold_inside = index;
+    if (index >= 0) {
+        line = c->fold_lines[index];
+        if (line == a->fold_line && !a->fold_jumped) return -1;
+    } else if (left >= 0 && line == c->fold_lines[left] && !is_jump) {
+        return -1;
+    }
+    fold_show(a, line);
+    return line;
+}
+
+static bool fold_is_inside(Code *c, int offset) {
+    return c->fold_inside != NULL && offset >= 0 && c->fold_inside[offset / 2] >= 0;
+}
+
+static int fold_line_at(Code *c, int offset, int line) {
+    return fold_is_inside(c, offset) ? c->fold_lines[c->fold_inside[offset / 2]] : line;
+}
+
+/* -- events ------------------------------------------------------------------------------------------------------- */
+
+static bool is_resumed(Engine *e, Code *c, int offset) {
+    if (offset < 0) return false;
+    int op = c->co_code[offset];
+    return op == e->op_yield || (op == e->op_resume && (c->co_code[offset + 1] & 3) != 0);
+}
+
+static const char *return_cause(Engine *e, Code *c, int offset) {
+    int op = offset >= 0 ? c->co_code[offset] : -1;
+    for (int i = 0; i < e->num_returns; i++)
+        if (op == e->op_returns[i]) return NULL;
+    if (!c->can_suspend) return "unwind";
+    int resume = op == e->op_resume ? offset : offset + 2; /* 3.13 has moved on to it already */
+    if ((op != e->op_yield && op != e->op_resume) || c->co_code[resume] != e->op_resume || !(c->co_code[resume + 1] & 3))
+        return "unwind";
+    return c->is_coroutine || (c->is_async_generator && (c->co_code[resume + 1] & 3) == 3) ? "await" : "yield";
+}
+
+static int line_at(Activation *a, PyFrameObject *py_frame, int offset) {
+    int line = PyFrame_GetLineNumber(py_frame);
+    return fold_line_at(a->code, offset, line > 0 ? line : a->code->call_line);
+}
+
+static int on_call(Thread *t, PyFrameObject *py_frame) {
+    Engine *e = t->engine;
+    PyCodeObject *code = PyFrame_GetCode(py_frame);
+    Code *c = code_of(e, code);
+    Py_DECREF(code);
+    if (c == NULL) return -1;
+    if (c->info == NULL) return 0;
+    if (!e->has_entry) {
+        e->has_entry = true;
+        if (PyObject_SetAttrString(e->owner, "entry", c->info) < 0) return -1;
+    }
+    Activation *a = push(t, c, py_frame->f_frame);
+    if (a == NULL) return -1;
+    int offset = PyFrame_GetLasti(py_frame), line = c->call_line;
+    const char *cause = NULL;
+    if (c->can_suspend && is_resumed(e, c, offset)) {
+        cause = "resume";
+        line = line_at(a, py_frame, offset);
+    }
+    if (c->fold_inside) fold_show(a, line);
+    Py_ssize_t start = t->tape.len;
+    if (put_head(t, "call", cause, a->depth, c, line) < 0) return -1;
+    if (put_locals(t, a, py_frame, true, offset >= 0) < 0 || PUT(&t->tape, "}") < 0) return -1;
+    return tape_end(t, start);
+}
+
+static int on_line(Thread *t, Activation *a, PyFrameObject *py_frame) {
+    Code *c = a->code;
+    int line = PyFrame_GetLineNumber(py_frame);
+    a->raised_at = -1;
+    if (c->fold_inside != NULL) {
+        int offset = PyFrame_GetLasti(py_frame);
+        if (c->jump_targets != NULL && PyDict_GET_SIZE(c->jump_targets)) {
+            PyObject *key = PyLong_FromLong(offset);
+            PyObject *target = key ? PyDict_GetItemWithError(c->jump_targets, key) : NULL;
+            Py_XDECREF(key);
+            if (target != NULL && PyLong_AsLong(PyTuple_GET_ITEM(target, 1)) == line)
+                offset = (int)PyLong_AsLong(PyTuple_GET_ITEM(target, 0));
+            if (PyErr_Occurred()) return -1;
+        }
+        line = fold_event(a, offset, line);
+        if (line < 0) return 0;
+    }
+    bool is_full = a->is_full_next;
+    a->is_full_next = false;
+    Py_ssize_t start = t->tape.len;
+    if (put_head(t, "line", NULL, a->depth, c, line) < 0) return -1;
+    if (put_locals(t, a, py_frame, is_full, true) < 0 || PUT(&t->tape, "}") < 0) return -1;
+    return tape_end(t, start);
+}
+
+static int on_return(Thread *t, Activation *a, PyFrameObject *py_frame, PyObject *value) {
+    Engine *e = t->engine;
+    Code *c = a->code;
+    int offset = PyFrame_GetLasti(py_frame), line = line_at(a, py_frame, offset), depth = a->depth;
+    const char *cause = offset == a->raised_at ? "unwind" : return_cause(e, c, offset);
+    PyObject *shown = value == NULL || (cause && !strcmp(cause, "unwind")) ? Py_None : value;
+    Py_INCREF(shown);
+    if (c->is_async_generator && cause && !strcmp(cause, "yield")) {
+        PyObject *inner = PyObject_CallMethod(e->owner, "unwrapped", "O", shown);
+        if (inner == NULL) { Py_DECREF(shown); return -1; }
+        Py_SETREF(shown, inner);
+    }
+    pop(t, a);
+    Py_ssize_t start = t->tape.len;
+    int done = put_head(t, "return", cause, depth, c, line);
+    if (done == 0) done = put_value(t, shown);
+    if (done == 0) done = PUT(&t->tape, "}");
+    Py_DECREF(shown);
+    return done < 0 ? -1 : tape_end(t, start);
+}
+
+static int on_exception(Thread *t, Activation *a, PyFrameObject *py_frame, PyObject *triple) {
+    Engine *e = t->engine;
+    Code *c = a->code;
+    int offset = PyFrame_GetLasti(py_frame);
+    a->raised_at = offset;
+    PyObject *kind = PyTuple_GET_ITEM(triple, 0), *exception = PyTuple_GET_ITEM(triple, 1);
+    if (fold_is_inside(c, offset)) { /* the end of an iterator inside a comprehension is none that leaves it */
+        if (kind == PyExc_StopAsyncIteration) return 0;
+        for (int i = 0; kind == PyExc_StopIteration && i < e->num_loops; i++)
+            if (c->co_code[offset] == e->op_loops[i]) return 0;
+    }
+    int line = line_at(a, py_frame, offset);
+    if (c->fold_inside) fold_show(a, line);
+    Py_ssize_t start = t->tape.len;
+    if (put_head(t, "exception", NULL, a->depth, c, line) < 0 || put_value(t, exception) < 0 || PUT(&t->tape, "}") < 0) return -1;
+    return tape_end(t, start);
+}
+
+/* A recorder that fails stops recording and leaves the program alone; only BudgetStop leaves us. */
+static int ended(Thread *t, int done, Py_ssize_t start) {
+    if (done >= 0) return 0;
+    Engine *e = t->engine;
+    if (e->is_spent && PyErr_ExceptionMatches(e->budget_stop)) return -1;
+    t->tape.len = start;
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    PyObject *result = PyObject_CallMethod(e->owner, "fail", "O", value ? value : Py_None);
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    Py_XDECREF(traceback);
+    if (result == NULL) return -1;
+    Py_DECREF(result);
+    return 0;
+}
+
+static int on_event(Thread *t, PyFrameObject *py_frame, int what, PyObject *arg) {
+    Engine *e = t->engine;
+    if (what == PyTrace_CALL) {
+        if (!t->is_live) goto over;
+        Py_ssize_t start = t->tape.len;
+        return ended(t, on_call(t, py_frame), start);
+    }
+    if (what != PyTrace_LINE && what != PyTrace_RETURN && what != PyTrace_EXCEPTION) return 0;
+    Activation *a = t->height && t->stack[t->height - 1]->frame == py_frame->f_frame
+        ? t->stack[t->height - 1] : activation_of(t, py_frame->f_frame);
+    if (a == NULL) return 0;
+    if (!t->is_live) goto over;
+    Py_ssize_t start = t->tape.len;
+    int done = what == PyTrace_LINE ? on_line(t, a, py_frame)
+        : what == PyTrace_RETURN ? on_return(t, a, py_frame, arg) : on_exception(t, a, py_frame, arg);
+    return ended(t, done, start);
+over: /* a program that caught BudgetStop meets it again */
+    if (e->is_spent && e->stops_program && what == PyTrace_LINE) {
+        PyErr_SetNone(e->budget_stop);
+        return -1;
+    }
+    return 0;
+}
+
+static int trace(PyObject *self, PyFrameObject *py_frame, int what, PyObject *arg) {
+    return on_event((Thread *)self, py_frame, what, arg);
+}
+
+/* -- Thread ------------------------------------------------------------------------------------------------------- */
+
+static PyObject *thread_attach(Thread *t, PyObject *none) {
+    PyEval_SetTrace(trace, (PyObject *)t);
+    Py_RETURN_NONE;
+}
+
+/* The event that `threading`'s hook was called with, before we were attached. */
+static PyObject *thread_called(Thread *t, PyObject *frame) {
+    if (!PyFrame_Check(frame)) return PyErr_Format(PyExc_TypeError, "a frame is needed");
+    if (on_event(t, (PyFrameObject *)frame, PyTrace_CALL, NULL) < 0) return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *thread_frames(Thread *t, PyObject *none) {
+    PyObject *frames = PyList_New(t->ends.len);
+    Py_ssize_t start = 0;
+    for (Py_ssize_t i = 0; frames && i < t->ends.len; i++) {
+        PyObject *text = PyUnicode_DecodeUTF8(t->tape.data + start, t->ends.data[i] - start, NULL);
+        if (text == NULL) { Py_CLEAR(frames); break; }
+        PyList_SET_ITEM(frames, i, text);
+        start = t->ends.data[i];
+    }
+    return frames;
+}
+
+static PyObject *thread_get(Thread *t, void *what) {
+    switch ((intptr_t)what) {
+    case 0: return PyBool_FromLong(t->is_live);
+    case 1: return PyLong_FromLongLong(t->num_cut);
+    case 2: return PyLong_FromSsize_t(t->ends.len);
+    default: return PyLong_FromSsize_t(t->ends.len ? t->ends.data[t->ends.len - 1] : 0);
+    }
+}
+
+static int thread_set_live(Thread *t, PyObject *value, void *what) {
+    t->is_live = PyObject_IsTrue(value);
+    return 0;
+}
+
+static void thread_dealloc(Thread *t) {
+    while (t->height) activation_free(t->stack[--t->height]);
+    PyMem_RawFree(t->stack);
+    PyMem_RawFree(t->tape.data);
+    PyMem_RawFree(t->ends.data);
+    PyMem_RawFree(t->raw.data);
+    PyMem_RawFree(t->json.data);
+    PyMem_RawFree(t->words.data);
+    refs_clear(&t->refs);
+    PyMem_RawFree(t->refs.data);
+    Py_XDECREF(t->engine);
+    Py_TYPE(t)->tp_free((PyObject *)t);
+}
+
+static PyMethodDef thread_methods[] = {
+    {"attach", (PyCFunction)thread_attach, METH_NOARGS, "Trace the calling thread."},
+    {"called", (PyCFunction)thread_called, METH_O, "A call that was met before the thread was traced."},
+    {"frames", (PyCFunction)thread_frames, METH_NOARGS, "The frames, each as a JSON object."},
+    {NULL, NULL, 0, NULL}
+};
+static PyGetSetDef thread_getset[] = {
+    {"is_live", (getter)thread_get, (setter)thread_set_live, "Whether anything more is recorded.", (void *)0},
+    {"num_cut", (getter)thread_get, NULL, "Texts that were cut.", (void *)1},
+    {"num_frames", (getter)thread_get, NULL, NULL, (void *)2},
+    {"num_bytes", (getter)thread_get, NULL, NULL, (void *)3},
+    {NULL, NULL, NULL, NULL, NULL}
+};
+static PyTypeObject ThreadType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "opencwm._native.Thread",
+    .tp_basicsize = sizeof(Thread),
+    .tp_dealloc = (destructor)thread_dealloc,
+    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_doc = "The activations and the tape of one thread.",
+    .tp_methods = thread_methods,
+    .tp_getset = thread_getset,
+};
+
+/* -- Engine ------------------------------------------------------------------------------------------------------- */
+
+static int limit_of(PyObject *options, const char *name, Py_ssize_t *into) {
+    PyObject *value = PyObject_GetAttrString(options, name);
+    if (value == NULL) return -1;
+    *into = value == Py_None ? -1 : PyLong_AsSsize_t(value);
+    Py_DECREF(value);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+static int ops_of(PyObject *ops, unsigned char *into, int room, int *num) {
+    *num = 0;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(ops) && i < room; i++) into[(*num)++] = (unsigned char)PyLong_AsLong(PyTuple_GET_ITEM(ops, i));
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+static int engine_init(Engine *e, PyObject *args, PyObject *kwargs) {
+    PyObject *options, *returns, *loops;
+    double timeout;
+    int is_repr, stops_program, full_after_return;
+    if (!PyArg_ParseTuple(args, "OOOOOOdpppiiO!O!", &e->owner, &options, &e->scope, &e->writer, &e->describe, &e->budget_stop,
+                          &timeout, &is_repr, &stops_program, &full_after_return, &e->op_yield, &e->op_resume,
+                          &PyTuple_Type, &returns, &PyTuple_Type, &loops)) {
+        e->owner = e->scope = e->writer = e->describe = e->budget_stop = NULL;
+        return -1;
+    }
+    Py_INCREF(e->owner);
+    Py_INCREF(e->scope);
+    Py_INCREF(e->writer);
+    Py_INCREF(e->describe);
+    Py_INCREF(e->budget_stop);
+    e->is_repr = is_repr;
+    e->stops_program = stops_program;
+    e->full_after_return = full_after_return;
+    e->deadline = timeout > 0 ? now() + timeout : 0;
+    Py_ssize_t max_frames, max_bytes;
+    if (limit_of(options, "max_depth", &e->max_depth) < 0 || limit_of(options, "max_items", &e->max_items) < 0 ||
+        limit_of(options, "max_value_chars", &e->max_chars) < 0 || limit_of(options, "max_frames", &max_frames) < 0 ||
+        limit_of(options, "max_bytes", &max_bytes) < 0 || ops_of(returns, e->op_returns, 2, &e->num_returns) < 0 ||
+        ops_of(loops, e->op_loops, 3, &e->num_loops) < 0)
+        return -1;
+    e->max_frames = max_frames;
+    e->max_bytes = max_bytes;
+    const struct { PyTypeObject *type; Kind kind; } known[] = {
+        {&PyLong_Type, K_INT}, {&PyUnicode_Type, K_STR}, {&PyFloat_Type, K_FLOAT}, {&PyBool_Type, K_NAMED},
+        {Py_TYPE(Py_None), K_NAMED}, {Py_TYPE(Py_Ellipsis), K_NAMED}, {Py_TYPE(Py_NotImplemented), K_NAMED},
+        {&PyBytes_Type, K_ATOM}, {&PyComplex_Type, K_ATOM},
+        {&PyList_Type, K_LIST}, {&PyTuple_Type, K_TUPLE}, {&PyDict_Type, K_DICT}, {&PySet_Type, K_SET},
+        {&PyFrozenSet_Type, K_FROZENSET},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (class_add(e, known[i].type, known[i].kind, NULL) == NULL) return -1;
+    return 0;
+}
+
+static PyObject *engine_thread(Engine *e, PyObject *none) {
+    Thread *t = (Thread *)ThreadType.tp_alloc(&ThreadType, 0);
+    if (t == NULL) return NULL;
+    Py_INCREF(e);
+    t->engine = e;
+    t->is_live = true;
+    return (PyObject *)t;
+}
+
+/* The owner, the engine and its threads know each other: the circle is opened when the recording is over. */
+static PyObject *engine_close(Engine *e, PyObject *none) {
+    Py_CLEAR(e->owner);
+    Py_RETURN_NONE;
+}
+
+static PyObject *engine_is_spent(Engine *e, void *what) { return PyBool_FromLong(e->is_spent); }
+
+static void engine_dealloc(Engine *e) {
+    for (Py_ssize_t i = 0; e->codes && i <= e->codes_mask; i++)
+        if (e->codes[i]) code_free(e->codes[i]);
+    PyMem_RawFree(e->codes);
+    for (Py_ssize_t i = 0; e->classes.table && i <= e->classes.mask; i++)
+        if (e->classes.table[i].type) {
+            Py_XDECREF(e->classes.table[i].text);
+            Py_DECREF(e->classes.table[i].type);
+        }
+    PyMem_RawFree(e->classes.table);
+    Py_XDECREF(e->owner);
+    Py_XDECREF(e->scope);
+    Py_XDECREF(e->writer);
+    Py_XDECREF(e->describe);
+    Py_XDECREF(e->budget_stop);
+    Py_TYPE(e)->tp_free((PyObject *)e);
+}
+
+static PyMethodDef engine_methods[] = {
+    {"thread", (PyCFunction)engine_thread, METH_NOARGS, "A tape for one more thread."},
+    {"close", (PyCFunction)engine_close, METH_NOARGS, "The recording is over."},
+    {NULL, NULL, 0, NULL}
+};
+static PyGetSetDef engine_getset[] = {
+    {"is_spent", (getter)engine_is_spent, NULL, "Whether the budget is spent.", NULL},
+    {NULL, NULL, NULL, NULL, NULL}
+};
+static PyTypeObject EngineType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "opencwm._native.Engine",
+    .tp_basicsize = sizeof(Engine),
+    .tp_dealloc = (destructor)engine_dealloc,
+    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_doc = "What all threads of one recording share.",
+    .tp_methods = engine_methods,
+    .tp_getset = engine_getset,
+    .tp_init = (initproc)engine_init,
+    .tp_new = PyType_GenericNew,
+};
+
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_native", "The native engine of the recorder.", -1, NULL};
+
+PyMODINIT_FUNC PyInit__native(void) {
+    if (PyType_Ready(&ThreadType) < 0 || PyType_Ready(&EngineType) < 0) return NULL;
+    PyObject *m = PyModule_Create(&module);
+    if (m == NULL) return NULL;
+    Py_INCREF(&EngineType);
+    if (PyModule_AddObject(m, "Engine", (PyObject *)&EngineType) < 0) {
+        Py_DECREF(&EngineType);
+        Py_DECREF(m);
+        return NULL;
+    }
+    return m;
+}

@@ -1,0 +1,222 @@
+"""The native engine: `native.c` behind the recorder's seam.
+
+    native.c --cc, once per interpreter--> cache/_native-TAG.so --load--> NativeEngine
+
+Where there is no compiler, no header files or an interpreter whose frames `native.c` does not know, `load` gives None
+and the reference engine (engine.py) does the same work, more slowly.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.machinery
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import threading
+from types import FrameType, FunctionType, ModuleType
+from typing import Any, List, Optional, Tuple
+
+from .engine import _LOOP_OPS, _RESUME, _RETURN_OPS, _YIELD_VALUE, Activation, BudgetStop, SettraceEngine, unwrapped
+from .frame import Frame
+from .instances import handler_of
+from .options import Options
+from .scope import CodeInfo, Scope
+from .shapes import class_name, nameless
+
+SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "native.c")
+VERSIONS = ((3, 11), (3, 13))
+"""First and last version of the interpreter whose frames `native.c` knows."""
+_FLAGS = ["-O2", "-fPIC", "-shared", "-fno-strict-aliasing", "-fwrapv"]
+
+_loaded: List[Optional[ModuleType]] = []
+
+
+class NotBuilt(Exception):
+    """Why there is no native engine here, in a sentence."""
+
+
+def load() -> Optional[ModuleType]:
+    """The extension, built if need be; None where it cannot be had."""
+    if not _loaded:
+        try:
+            _loaded.append(_import(build()))
+        except NotBuilt:
+            _loaded.append(None)
+    return _loaded[0]
+
+
+def build(folder: Optional[str] = None) -> str:
+    """The path of the extension for this interpreter, made now if it is not there. Raises NotBuilt."""
+    if sys.implementation.name != "cpython" or not VERSIONS[0] <= sys.version_info[:2] <= VERSIONS[1]:
+        raise NotBuilt("the native engine knows CPython {}.{} to {}.{}".format(*VERSIONS[0], *VERSIONS[1]))
+    try:
+        with open(SOURCE, "rb") as file:
+            digest = hashlib.sha256(file.read()).hexdigest()[:16]
+    except OSError as exc:
+        raise NotBuilt("{} cannot be read: {}".format(SOURCE, exc)) from exc
+    tag = "{}-{}".format(sysconfig.get_config_var("SOABI") or sys.implementation.cache_tag, digest)
+    folder = folder or os.path.join(
+        os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache"), "opencwm"
+    )
+    path = os.path.join(folder, "_native-{}.so".format(tag))
+    if not os.path.exists(path):
+        _compile(path)
+    return path
+
+
+def _compile(path: str) -> None:
+    include = sysconfig.get_paths()["include"]
+    if not os.path.exists(os.path.join(include, "internal", "pycore_frame.h")):
+        raise NotBuilt("the header files of this interpreter are not installed")
+    compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        handle, partial = tempfile.mkstemp(suffix=".so", dir=os.path.dirname(path))
+        os.close(handle)
+    except OSError as exc:
+        raise NotBuilt("{} cannot be written: {}".format(os.path.dirname(path), exc)) from exc
+    try:
+        done = subprocess.run(
+            [compiler, *_FLAGS, "-I" + include, SOURCE, "-o", partial],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=120,
+        )
+        if done.returncode != 0:
+            raise NotBuilt("{} failed: {}".format(compiler, done.stdout.decode(errors="replace").strip()[:500]))
+        os.replace(partial, path)
+    except (OSError, subprocess.SubprocessError) as exc:
+        raise NotBuilt("{} cannot be run: {}".format(compiler, exc)) from exc
+    finally:
+        if os.path.exists(partial):
+            os.unlink(partial)
+
+
+def _import(path: str) -> ModuleType:
+    loader = importlib.machinery.ExtensionFileLoader("_native", path)
+    spec = importlib.util.spec_from_file_location("_native", path, loader=loader)
+    try:
+        assert spec is not None
+        module = importlib.util.module_from_spec(spec)
+        loader.exec_module(module)
+    except ImportError as exc:
+        raise NotBuilt("{} cannot be loaded: {}".format(path, exc)) from exc
+    return module
+
+
+def describe(cls: type) -> Tuple[str, Optional[bytes]]:
+    """How `native.c` may write the instances of a class: as an instance with a `__dict__`, as one constant text, as a
+    function; or not at all."""
+    if cls is FunctionType:
+        return "function", None
+    handler = handler_of(cls)
+    try:
+        if handler is nameless:
+            return "constant", "<{}>".format(class_name(cls)).encode()
+        if hasattr(handler, "dict_of"):
+            return "instance", ("<" + class_name(cls)).encode()
+    except UnicodeEncodeError:
+        pass
+    return "other", None
+
+
+class NativeThread:
+    """The tape of one thread."""
+
+    def __init__(self, engine: NativeEngine) -> None:
+        self.native = engine.native.thread()
+        self.writer = engine.writer
+        self.tape = self
+        """The seam's name for what holds the frames."""
+        self._own_cut = 0
+
+    @property
+    def is_live(self) -> bool:
+        return bool(self.native.is_live)
+
+    @is_live.setter
+    def is_live(self, value: bool) -> None:
+        self.native.is_live = value
+
+    @property
+    def frames(self) -> List[str]:
+        frames: List[str] = self.native.frames()
+        return frames
+
+    @property
+    def num_bytes(self) -> int:
+        return int(self.native.num_bytes)
+
+    @property
+    def num_cut(self) -> int:
+        """Texts that were cut; `Activation` counts those of a module's names here."""
+        return self._own_cut + int(self.native.num_cut)
+
+    @num_cut.setter
+    def num_cut(self, value: int) -> None:
+        self._own_cut = value - int(self.native.num_cut)
+
+    def to_frames(self) -> List[Frame]:
+        return [Frame.from_dict(json.loads(text)) for text in self.frames]
+
+
+class NativeEngine(SettraceEngine):
+    """The same engine with `native.c` in the place of its Python callbacks."""
+
+    name = "native"
+    mechanism = "settrace"
+
+    def __init__(self, options: Options, scope: Scope) -> None:
+        module = load()
+        if module is None:
+            raise NotBuilt("there is no native engine here")
+        super().__init__(options, scope)
+        self.native = module.Engine(
+            self,
+            options,
+            scope,
+            self.writer,
+            describe,
+            BudgetStop,
+            -1.0 if options.timeout_s is None else options.timeout_s,
+            options.values == "repr",
+            options.on_budget == "stop_program",
+            options.full_after_return,
+            _YIELD_VALUE,
+            _RESUME,
+            tuple(_RETURN_OPS),
+            tuple(_LOOP_OPS),
+        )
+        self.budget = self.native
+        self._main: Any = NativeThread(self)
+        self.threads = [self._main]
+
+    def start(self) -> None:
+        self._before = (sys.gettrace(), getattr(threading, "_trace_hook", None))
+        threading.settrace(self._on_new_thread)
+        self._main.native.attach()
+
+    def _is_ours(self) -> bool:
+        return sys.gettrace() is self._main.native
+
+    def _on_new_thread(self, py_frame: FrameType, event: str, arg: Any) -> Any:
+        thread: Any = NativeThread(self)
+        self.threads.append(thread)
+        thread.is_live = self._main.is_live
+        thread.native.attach()
+        if event == "call":
+            thread.native.called(py_frame)
+
+    # -- what native.c leaves to Python
+
+    def names_of(self, info: CodeInfo, depth: int) -> Activation:
+        """Of a module's or class body's activation."""
+        return Activation(self._main, info, depth)
+
+    def unwrapped(self, value: Any) -> Any:
+        return unwrapped(value)
