@@ -178,6 +178,7 @@ typedef struct {
     int32_t *fold_inside; /* by instruction: index of its comprehension, or -1; NULL: no comprehension */
     unsigned char *fold_starts;
     int *fold_lines; /* by index */
+    bool is_watched; /* its local events are on (`sys.monitoring`) */
     PyObject *jump_targets; /* dict, offset -> (offset, line); or NULL */
     Activation *idle; /* activations to use again */
 } Code;
@@ -206,6 +207,14 @@ struct Activation {
     Activation *next; /* idle */
 };
 
+/* Where the program is. */
+typedef struct {
+    IFrame *frame;
+    PyCodeObject *code;
+    int offset; /* of the instruction, in bytes; -1: before the first */
+    int line;
+} Place;
+
 /* -- engine and threads ------------------------------------------------------------------------------------------- */
 
 typedef struct {
@@ -225,9 +234,12 @@ typedef struct {
     Classes classes;
     Code **codes;
     Py_ssize_t num_codes, codes_mask;
+    PyObject *disable;         /* sys.monitoring.DISABLE */
+    uint64_t last_id;          /* of the interpreter's thread state, and our thread for it (borrowed) */
+    struct Thread *last_thread;
 } Engine;
 
-typedef struct {
+typedef struct Thread {
     PyObject_HEAD
     Engine *engine;
     bool is_live;
@@ -908,7 +920,8 @@ static inline PyObject *slot_value(IFrame *frame, PyCodeObject *code, const Name
     return value;
 }
 
-static int put_names(Thread *t, Activation *a, PyFrameObject *py_frame, bool is_full) {
+static int put_names(Thread *t, Activation *a, bool is_full) {
+    PyFrameObject *py_frame = PyEval_GetFrame();
     PyObject *names = PyObject_CallMethod(a->helper, "locals_json", "OO", py_frame, is_full ? Py_True : Py_False);
     if (names == NULL) return -1;
     PyObject *bytes = utf8_of(names, &t->is_odd);
@@ -923,9 +936,9 @@ static int put_name(Buf *b, PyObject *label) { /* a label without its colon */
     return buf_put(b, PyBytes_AS_STRING(label), PyBytes_GET_SIZE(label) - 1);
 }
 
-static int put_locals(Thread *t, Activation *a, PyFrameObject *py_frame, bool is_full, bool has_started) {
+static int put_locals(Thread *t, Activation *a, bool is_full, bool has_started) {
     Code *c = a->code;
-    if (!c->is_function) return put_names(t, a, py_frame, is_full);
+    if (!c->is_function) return put_names(t, a, is_full);
     Buf *b = &t->tape;
     bool is_first = true, has_new = false, is_reordered = false;
     int num_removed = 0;
@@ -1218,9 +1231,13 @@ static void pop(Thread *t, Activation *a) {
     if (t->height && t->engine->full_after_return) t->stack[t->height - 1]->is_full_next = true;
 }
 
-static Activation *activation_of(Thread *t, IFrame *frame) {
+static inline bool is_of(const Activation *a, const Place *at) {
+    return a->frame == at->frame && a->code->code == at->code; /* the memory of a frame is used again */
+}
+
+static Activation *activation_of(Thread *t, const Place *at) {
     for (int i = t->height - 1; i >= 0; i--)
-        if (t->stack[i]->frame == frame) return t->stack[i];
+        if (is_of(t->stack[i], at)) return t->stack[i];
     return NULL;
 }
 
@@ -1282,67 +1299,64 @@ static const char *return_cause(Engine *e, Code *c, int offset) {
     return c->is_coroutine || (c->is_async_generator && (c->co_code[resume + 1] & 3) == 3) ? "await" : "yield";
 }
 
-static int line_at(Activation *a, PyFrameObject *py_frame, int offset) {
-    int line = PyFrame_GetLineNumber(py_frame);
-    return fold_line_at(a->code, offset, line > 0 ? line : a->code->call_line);
+static int line_at(Activation *a, const Place *at) {
+    return fold_line_at(a->code, at->offset, at->line > 0 ? at->line : a->code->call_line);
 }
 
-static int on_call(Thread *t, PyFrameObject *py_frame) {
+static int on_call(Thread *t, const Place *at, Code *c) {
     Engine *e = t->engine;
-    PyCodeObject *code = PyFrame_GetCode(py_frame);
-    Code *c = code_of(e, code);
-    Py_DECREF(code);
-    if (c == NULL) return -1;
-    if (c->info == NULL) return 0;
     if (!e->has_entry) {
         e->has_entry = true;
         if (PyObject_SetAttrString(e->owner, "entry", c->info) < 0) return -1;
     }
-    Activation *a = push(t, c, py_frame->f_frame);
+    Activation *a = push(t, c, at->frame);
     if (a == NULL) return -1;
-    int offset = PyFrame_GetLasti(py_frame), line = c->call_line;
+    int line = c->call_line;
     const char *cause = NULL;
-    if (c->can_suspend && is_resumed(e, c, offset)) {
+    if (c->can_suspend && is_resumed(e, c, at->offset)) {
         cause = "resume";
-        line = line_at(a, py_frame, offset);
+        line = line_at(a, at);
     }
     if (c->fold_inside) fold_show(a, line);
     Py_ssize_t start = t->tape.len;
     if (put_head(t, "call", cause, a->depth, c, line) < 0) return -1;
-    if (put_locals(t, a, py_frame, true, offset >= 0) < 0 || PUT(&t->tape, "}") < 0) return -1;
+    if (put_locals(t, a, true, at->offset >= 0) < 0 || PUT(&t->tape, "}") < 0) return -1;
     return tape_end(t, start);
 }
 
-static int on_line(Thread *t, Activation *a, PyFrameObject *py_frame) {
+/* 3.13 reports a backward jump within a line at the jump: the target's offset. */
+static int target_of(Code *c, const Place *at) {
+    if (c->jump_targets == NULL || !PyDict_GET_SIZE(c->jump_targets)) return at->offset;
+    PyObject *key = PyLong_FromLong(at->offset);
+    PyObject *target = key ? PyDict_GetItemWithError(c->jump_targets, key) : NULL;
+    Py_XDECREF(key);
+    if (target != NULL && PyLong_AsLong(PyTuple_GET_ITEM(target, 1)) == at->line)
+        return (int)PyLong_AsLong(PyTuple_GET_ITEM(target, 0));
+    return at->offset;
+}
+
+static int on_line(Thread *t, Activation *a, const Place *at) {
     Code *c = a->code;
-    int line = PyFrame_GetLineNumber(py_frame);
+    int line = at->line;
     a->raised_at = -1;
     if (c->fold_inside != NULL) {
-        int offset = PyFrame_GetLasti(py_frame);
-        if (c->jump_targets != NULL && PyDict_GET_SIZE(c->jump_targets)) {
-            PyObject *key = PyLong_FromLong(offset);
-            PyObject *target = key ? PyDict_GetItemWithError(c->jump_targets, key) : NULL;
-            Py_XDECREF(key);
-            if (target != NULL && PyLong_AsLong(PyTuple_GET_ITEM(target, 1)) == line)
-                offset = (int)PyLong_AsLong(PyTuple_GET_ITEM(target, 0));
-            if (PyErr_Occurred()) return -1;
-        }
-        line = fold_event(a, offset, line);
+        line = fold_event(a, target_of(c, at), line);
+        if (PyErr_Occurred()) return -1;
         if (line < 0) return 0;
     }
     bool is_full = a->is_full_next;
     a->is_full_next = false;
     Py_ssize_t start = t->tape.len;
     if (put_head(t, "line", NULL, a->depth, c, line) < 0) return -1;
-    if (put_locals(t, a, py_frame, is_full, true) < 0 || PUT(&t->tape, "}") < 0) return -1;
+    if (put_locals(t, a, is_full, true) < 0 || PUT(&t->tape, "}") < 0) return -1;
     return tape_end(t, start);
 }
 
-static int on_return(Thread *t, Activation *a, PyFrameObject *py_frame, PyObject *value) {
+static int on_return(Thread *t, Activation *a, const Place *at, PyObject *value) {
     Engine *e = t->engine;
     Code *c = a->code;
-    int offset = PyFrame_GetLasti(py_frame), line = line_at(a, py_frame, offset), depth = a->depth;
-    const char *cause = offset == a->raised_at ? "unwind" : return_cause(e, c, offset);
+    int line = line_at(a, at), depth = a->depth;
+    const char *cause = at->offset == a->raised_at ? "unwind" : return_cause(e, c, at->offset);
     PyObject *shown = value == NULL || (cause && !strcmp(cause, "unwind")) ? Py_None : value;
     Py_INCREF(shown);
     if (c->is_async_generator && cause && !strcmp(cause, "yield")) {
@@ -1359,18 +1373,17 @@ static int on_return(Thread *t, Activation *a, PyFrameObject *py_frame, PyObject
     return done < 0 ? -1 : tape_end(t, start);
 }
 
-static int on_exception(Thread *t, Activation *a, PyFrameObject *py_frame, PyObject *triple) {
+static int on_exception(Thread *t, Activation *a, const Place *at, PyObject *exception) {
     Engine *e = t->engine;
     Code *c = a->code;
-    int offset = PyFrame_GetLasti(py_frame);
-    a->raised_at = offset;
-    PyObject *kind = PyTuple_GET_ITEM(triple, 0), *exception = PyTuple_GET_ITEM(triple, 1);
-    if (fold_is_inside(c, offset)) { /* the end of an iterator inside a comprehension is none that leaves it */
+    a->raised_at = at->offset;
+    if (fold_is_inside(c, at->offset)) { /* the end of an iterator inside a comprehension is none that leaves it */
+        PyObject *kind = (PyObject *)Py_TYPE(exception);
         if (kind == PyExc_StopAsyncIteration) return 0;
         for (int i = 0; kind == PyExc_StopIteration && i < e->num_loops; i++)
-            if (c->co_code[offset] == e->op_loops[i]) return 0;
+            if (c->co_code[at->offset] == e->op_loops[i]) return 0;
     }
-    int line = line_at(a, py_frame, offset);
+    int line = line_at(a, at);
     if (c->fold_inside) fold_show(a, line);
     Py_ssize_t start = t->tape.len;
     if (put_head(t, "exception", NULL, a->depth, c, line) < 0 || put_value(t, exception) < 0 || PUT(&t->tape, "}") < 0) return -1;
@@ -1395,33 +1408,126 @@ static int ended(Thread *t, int done, Py_ssize_t start) {
     return 0;
 }
 
-static int on_event(Thread *t, PyFrameObject *py_frame, int what, PyObject *arg) {
+/* What happens at a place, to whoever is told of it: the interpreter's trace function or `sys.monitoring`. 1: out of
+   scope; -1: BudgetStop is raised in the program. */
+static int on_event(Thread *t, const Place *at, int what, PyObject *arg) {
     Engine *e = t->engine;
-    if (what == PyTrace_CALL) {
-        if (!t->is_live) goto over;
-        Py_ssize_t start = t->tape.len;
-        return ended(t, on_call(t, py_frame), start);
-    }
-    if (what != PyTrace_LINE && what != PyTrace_RETURN && what != PyTrace_EXCEPTION) return 0;
-    Activation *a = t->height && t->stack[t->height - 1]->frame == py_frame->f_frame
-        ? t->stack[t->height - 1] : activation_of(t, py_frame->f_frame);
-    if (a == NULL) return 0;
-    if (!t->is_live) goto over;
     Py_ssize_t start = t->tape.len;
-    int done = what == PyTrace_LINE ? on_line(t, a, py_frame)
-        : what == PyTrace_RETURN ? on_return(t, a, py_frame, arg) : on_exception(t, a, py_frame, arg);
-    return ended(t, done, start);
-over: /* a program that caught BudgetStop meets it again */
-    if (e->is_spent && e->stops_program && what == PyTrace_LINE) {
+    if (what == PyTrace_CALL) {
+        if (!t->is_live) return 0;
+        Code *c = code_of(e, at->code);
+        if (c != NULL && c->info == NULL) return 1;
+        return ended(t, c == NULL ? -1 : on_call(t, at, c), start);
+    }
+    Activation *a = activation_of(t, at);
+    if (a == NULL) return 1;
+    if (!t->is_live) { /* a program that caught BudgetStop meets it again */
+        if (what == PyTrace_RETURN) pop(t, a);
+        if (!e->is_spent || !e->stops_program || what != PyTrace_LINE) return 0;
         PyErr_SetNone(e->budget_stop);
         return -1;
     }
-    return 0;
+    int done = what == PyTrace_LINE ? on_line(t, a, at)
+        : what == PyTrace_RETURN ? on_return(t, a, at, arg) : on_exception(t, a, at, arg);
+    return ended(t, done, start);
+}
+
+/* -- mechanism: the trace function -------------------------------------------------------------------------------- */
+
+static Place place_in(PyFrameObject *py_frame) {
+    PyCodeObject *code = PyFrame_GetCode(py_frame);
+    Py_DECREF(code); /* the frame holds it */
+    return (Place){py_frame->f_frame, code, PyFrame_GetLasti(py_frame), PyFrame_GetLineNumber(py_frame)};
 }
 
 static int trace(PyObject *self, PyFrameObject *py_frame, int what, PyObject *arg) {
-    return on_event((Thread *)self, py_frame, what, arg);
+    if (what != PyTrace_CALL && what != PyTrace_LINE && what != PyTrace_RETURN && what != PyTrace_EXCEPTION) return 0;
+    Place at = place_in(py_frame);
+    int done = on_event((Thread *)self, &at, what, what == PyTrace_EXCEPTION ? PyTuple_GET_ITEM(arg, 1) : arg);
+    if (done == 1 && what == PyTrace_CALL) py_frame->f_trace_lines = 0; /* no line events from there */
+    return done < 0 ? -1 : 0;
 }
+
+/* -- mechanism: sys.monitoring ------------------------------------------------------------------------------------ */
+
+#if PY_VERSION_HEX >= 0x030C0000
+
+/* Borrowed; NULL: a thread that is not recorded, or an error. */
+static Thread *thread_here(Engine *e) {
+    uint64_t id = PyThreadState_Get()->id;
+    if (e->last_id == id) return e->last_thread;
+    if (e->owner == NULL) return NULL;
+    PyObject *found = PyObject_CallMethod(e->owner, "thread_here", NULL);
+    if (found == NULL) return NULL;
+    e->last_id = id;
+    e->last_thread = found == Py_None ? NULL : (Thread *)found;
+    Py_DECREF(found); /* the owner holds it */
+    return e->last_thread;
+}
+
+/* `line` -1: the one of the frame's instruction. Returns what the interpreter expects of a callback. */
+static PyObject *monitored(Engine *e, PyObject *code, int what, PyObject *arg, int line) {
+    Thread *t = thread_here(e);
+    if (t == NULL) {
+        if (PyErr_Occurred()) return NULL;
+        Py_RETURN_NONE;
+    }
+    IFrame *frame = _PyThreadState_GetFrame(PyThreadState_Get());
+    Place at = {frame, (PyCodeObject *)code, _PyInterpreterFrame_LASTI(frame) * (int)sizeof(_Py_CODEUNIT), line};
+    if (what != PyTrace_CALL && activation_of(t, &at) == NULL) Py_RETURN_NONE;
+    if (line < 0) at.line = PyCode_Addr2Line(at.code, at.offset);
+    if (what == PyTrace_CALL && t->is_live) {
+        Code *c = code_of(e, at.code);
+        if (c != NULL && c->info != NULL && !c->is_watched) {
+            c->is_watched = true;
+            PyObject *done = PyObject_CallMethod(e->owner, "watch", "O", code);
+            if (done == NULL) c = NULL;
+            Py_XDECREF(done);
+        }
+        if (c == NULL && ended(t, -1, t->tape.len) < 0) return NULL;
+    }
+    int done = on_event(t, &at, what, arg);
+    if (done < 0) return NULL;
+    return Py_NewRef(done == 1 && what == PyTrace_CALL ? e->disable : Py_None);
+}
+
+static PyObject *at_start(Engine *e, PyObject *const *args, Py_ssize_t num) {
+    return monitored(e, args[0], PyTrace_CALL, NULL, -1);
+}
+
+static PyObject *at_throw(Engine *e, PyObject *const *args, Py_ssize_t num) { /* cannot be disabled */
+    PyObject *done = monitored(e, args[0], PyTrace_CALL, NULL, -1);
+    if (done != e->disable) return done;
+    Py_DECREF(done);
+    Py_RETURN_NONE;
+}
+
+static PyObject *at_line(Engine *e, PyObject *const *args, Py_ssize_t num) {
+    return monitored(e, args[0], PyTrace_LINE, NULL, (int)PyLong_AsLong(args[1]));
+}
+
+/* A backward jump within one line is a new round of it; all others meet a LINE event where they lead. */
+static PyObject *at_jump(Engine *e, PyObject *const *args, Py_ssize_t num) {
+    PyCodeObject *code = (PyCodeObject *)args[0];
+    int from = (int)PyLong_AsLong(args[1]), to = (int)PyLong_AsLong(args[2]);
+    int line = PyCode_Addr2Line(code, from);
+    if (to > from || PyCode_Addr2Line(code, to) != line) return Py_NewRef(e->disable);
+    return monitored(e, args[0], PyTrace_LINE, NULL, line);
+}
+
+static PyObject *at_return(Engine *e, PyObject *const *args, Py_ssize_t num) {
+    return monitored(e, args[0], PyTrace_RETURN, args[2], -1);
+}
+
+static PyObject *at_unwind(Engine *e, PyObject *const *args, Py_ssize_t num) {
+    return monitored(e, args[0], PyTrace_RETURN, NULL, -1);
+}
+
+static PyObject *at_exception(Engine *e, PyObject *const *args, Py_ssize_t num) {
+    return monitored(e, args[0], PyTrace_EXCEPTION, args[2], -1);
+}
+
+#endif
 
 /* -- Thread ------------------------------------------------------------------------------------------------------- */
 
@@ -1433,7 +1539,8 @@ static PyObject *thread_attach(Thread *t, PyObject *none) {
 /* The event that `threading`'s hook was called with, before we were attached. */
 static PyObject *thread_called(Thread *t, PyObject *frame) {
     if (!PyFrame_Check(frame)) return PyErr_Format(PyExc_TypeError, "a frame is needed");
-    if (on_event(t, (PyFrameObject *)frame, PyTrace_CALL, NULL) < 0) return NULL;
+    Place at = place_in((PyFrameObject *)frame);
+    if (on_event(t, &at, PyTrace_CALL, NULL) < 0) return NULL;
     Py_RETURN_NONE;
 }
 
@@ -1521,10 +1628,10 @@ static int engine_init(Engine *e, PyObject *args, PyObject *kwargs) {
     PyObject *options, *returns, *loops;
     double timeout;
     int is_repr, stops_program, full_after_return;
-    if (!PyArg_ParseTuple(args, "OOOOOOdpppiiO!O!", &e->owner, &options, &e->scope, &e->writer, &e->describe, &e->budget_stop,
+    if (!PyArg_ParseTuple(args, "OOOOOOdpppiiO!O!O", &e->owner, &options, &e->scope, &e->writer, &e->describe, &e->budget_stop,
                           &timeout, &is_repr, &stops_program, &full_after_return, &e->op_yield, &e->op_resume,
-                          &PyTuple_Type, &returns, &PyTuple_Type, &loops)) {
-        e->owner = e->scope = e->writer = e->describe = e->budget_stop = NULL;
+                          &PyTuple_Type, &returns, &PyTuple_Type, &loops, &e->disable)) {
+        e->disable = e->owner = e->scope = e->writer = e->describe = e->budget_stop = NULL;
         return -1;
     }
     Py_INCREF(e->owner);
@@ -1532,6 +1639,7 @@ static int engine_init(Engine *e, PyObject *args, PyObject *kwargs) {
     Py_INCREF(e->writer);
     Py_INCREF(e->describe);
     Py_INCREF(e->budget_stop);
+    Py_INCREF(e->disable);
     e->is_repr = is_repr;
     e->stops_program = stops_program;
     e->full_after_return = full_after_return;
@@ -1588,12 +1696,22 @@ static void engine_dealloc(Engine *e) {
     Py_XDECREF(e->writer);
     Py_XDECREF(e->describe);
     Py_XDECREF(e->budget_stop);
+    Py_XDECREF(e->disable);
     Py_TYPE(e)->tp_free((PyObject *)e);
 }
 
 static PyMethodDef engine_methods[] = {
     {"thread", (PyCFunction)engine_thread, METH_NOARGS, "A tape for one more thread."},
     {"close", (PyCFunction)engine_close, METH_NOARGS, "The recording is over."},
+#if PY_VERSION_HEX >= 0x030C0000
+    {"at_start", (PyCFunction)(void (*)(void))at_start, METH_FASTCALL, "PY_START, PY_RESUME"},
+    {"at_throw", (PyCFunction)(void (*)(void))at_throw, METH_FASTCALL, "PY_THROW"},
+    {"at_line", (PyCFunction)(void (*)(void))at_line, METH_FASTCALL, "LINE"},
+    {"at_jump", (PyCFunction)(void (*)(void))at_jump, METH_FASTCALL, "JUMP"},
+    {"at_return", (PyCFunction)(void (*)(void))at_return, METH_FASTCALL, "PY_RETURN, PY_YIELD"},
+    {"at_unwind", (PyCFunction)(void (*)(void))at_unwind, METH_FASTCALL, "PY_UNWIND"},
+    {"at_exception", (PyCFunction)(void (*)(void))at_exception, METH_FASTCALL, "RAISE, STOP_ITERATION"},
+#endif
     {NULL, NULL, 0, NULL}
 };
 static PyGetSetDef engine_getset[] = {
