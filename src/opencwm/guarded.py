@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from pathlib import Path
 
-from opencwm.data.record import CHILD, JOB, OUT, finished_lines
+from opencwm.data.record import CHILD, JOB, OUT, finished_lines, recorder_folders
 from opencwm.errors import ConfigError, SandboxError
 from opencwm.prediction import check
 from opencwm.sandbox import NamespaceSandbox
 from opencwm.sandbox.base import MIB, Enforced, ExecResult, Limits, Sandbox
 from opencwm.trace.recording.frame import Trace
+from opencwm.trace.recording.native import built
 from opencwm.trace.recording.options import Options
 
 STARTUP_S = 10.0
@@ -93,7 +94,7 @@ def record(
         where |= {"folder": str(program.folder)}
     if program.package is not None:
         where |= {"package": program.package}
-    job = {**where, "call": call, "argv": list(argv), "options": options.to_dict()}
+    job = {**where, "call": call, "argv": list(argv), "options": options.to_dict(), "native": built()}
     result = run_child(
         json.dumps(job).encode(),
         sandbox or NamespaceSandbox(),
@@ -128,7 +129,7 @@ def run_child(
         collect=[OUT],
         limits=Limits(wall_s=wall_s, memory_bytes=MEMORY_BYTES, max_processes=64, open_files=256),
         trusted=trusted,
-        readable=[CHILD.parent, *readable],
+        readable=[*recorder_folders(), *readable],
     )
 
 

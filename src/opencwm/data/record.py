@@ -22,6 +22,7 @@ from opencwm.errors import SandboxError
 from opencwm.sandbox import ExecResult, Limits, NamespaceSandbox, Sandbox
 from opencwm.trace import recording
 from opencwm.trace.recording.frame import Trace
+from opencwm.trace.recording.native import built
 from opencwm.trace.recording.options import Options
 
 CHILD = Path(recording.__file__).parent / "child.py"
@@ -64,7 +65,7 @@ def record_many(
     options = options or Options()
     sandbox = sandbox or NamespaceSandbox()
     argv = [sys.executable, "-s", "-P", "-B", str(CHILD), JOB, OUT]
-    run = partial(sandbox.run, argv, collect=(OUT,), trusted=trusted, readable=(CHILD.parent,))
+    run = partial(sandbox.run, argv, collect=(OUT,), trusted=trusted, readable=recorder_folders())
     source = iter(programs)
     num_lost = 0
     while batch := list(islice(source, batch_size)):
@@ -90,9 +91,16 @@ def _record_batch(batch: Sequence[Program], options: Options, run: Callable[...,
         is_suspect = not is_suspect and len(lines) < len(tried)
 
 
+def recorder_folders() -> tuple[Path, ...]:
+    """What a recording child must be able to read."""
+    native = built()
+    return (CHILD.parent,) if native is None else (CHILD.parent, Path(native).parent)
+
+
 def _job_file(batch: Sequence[Program], options: Options) -> bytes:
     shared = dataclasses.asdict(options)
-    jobs = [{"source": source, "call": call, "options": shared} for source, call in batch]
+    native = built()
+    jobs = [{"source": source, "call": call, "options": shared, "native": native} for source, call in batch]
     return json.dumps({"jobs": jobs}).encode()
 
 

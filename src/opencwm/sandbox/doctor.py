@@ -1,6 +1,6 @@
 """What this machine can do and enforce, line by line: `opencwm doctor`.
 
-    checks() -> [Check(name, ok, detail)]: platform, sandbox (tried for real), interpreters, packages, compiler
+    checks() -> [Check(name, ok, detail)]: platform, sandbox (tried for real), interpreters, packages ...
 
 Packages are looked up, never imported, so the whole list takes a fraction of a second.
 """
@@ -18,6 +18,7 @@ from opencwm.errors import OpenCWMError
 from opencwm.sandbox.base import Enforced, Limits
 from opencwm.sandbox.interpreters import MINORS, find_interpreters
 from opencwm.sandbox.namespaces import NamespaceSandbox
+from opencwm.trace.recording import native
 
 _LIBRARIES = {
     "pyarrow": "datasets: pip install 'opencwm[data]'",
@@ -62,7 +63,7 @@ class Check:
 
 def checks() -> list[Check]:
     """Everything, in the order in which people ask; never raises for what this machine lacks."""
-    return [*_machine(), *_sandbox(NamespaceSandbox()), *_interpreters(), *_libraries(), _compiler()]
+    return [*_machine(), *_sandbox(NamespaceSandbox()), *_interpreters(), *_libraries(), _compiler(), _recorder()]
 
 
 def platform_sentence(system: str, machine: str) -> str | None:
@@ -172,3 +173,11 @@ def _libraries() -> Iterator[Check]:
 def _compiler() -> Check:
     path = next(filter(None, map(shutil.which, ("gcc", "cc", "clang"))), None)
     return Check(name="compiler", ok=path is not None, detail=path or "no C compiler; torch.compile needs one")
+
+
+def _recorder() -> Check:
+    try:
+        path = native.build()
+    except native.NotBuilt as exc:
+        return Check(name="native recorder", ok=False, detail=f"{exc}; the reference engine records, more slowly")
+    return Check(name="native recorder", ok=True, detail=path)

@@ -47,5 +47,5 @@ def run():
     total = sum(x * x for x in range(3) if x)
     pairs = ((x, y) for x in "ab" for y in range(2))
     first = next(pairs)
-    del pairs
-    return out, total, first
+    rest = list(pairs)
+    return out, total, first, rest

@@ -55,14 +55,23 @@ def job_of(program, **options):
 
 
 @functools.cache
-def recorded(version):
+def native_of(version):
+    """The native engine's extension for this version."""
+    argv = [interpreters.need(version), "-I", CHILD, "--native"]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=120, check=True).stdout.strip()
+
+
+@functools.cache
+def recorded(version, engine="python"):
     """Trace by program: as stored, and again with whole values (to read the result from)."""
     python = interpreters.need(version)
+    native = native_of(version) if engine == "native" else None
     programs = [program for program in PROGRAMS if supported(program, version)]
     jobs = [job_of(program) for program in programs]
     for program in programs:
         job = job_of(program, max_value_chars=None, max_items=None, max_depth=None)
         jobs.append({**job, "call": "repr(run())"} if "call" in job else job)
+    jobs = [{**job, "native": native} for job in jobs]
     with tempfile.TemporaryDirectory() as folder:
         job_path, out_path = Path(folder, "job.json"), Path(folder, "out.json")
         job_path.write_text(json.dumps({"jobs": jobs}))
@@ -124,6 +133,15 @@ def test_the_frames_are_the_stored_ones(program, version):
     assert as_stored(trace).splitlines() == stored(program, version).splitlines()
 
 
+@pytest.mark.parametrize("version", interpreters.GOLDEN)
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_the_native_engine_gives_the_same_frames(program, version):
+    trace, _ = recorded(version, "native")[0][program]
+    assert trace["header"]["engine"] == "native"
+    assert trace["header"]["mechanism"] == ("settrace" if version == "3.11" else "monitoring")
+    assert as_stored(trace).splitlines() == stored(program, version).splitlines()
+
+
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_versions_differ_only_where_it_was_reviewed(program):
     differing = [v for v in interpreters.GOLDEN if stored(program, v) != stored(program, FIRST)]
@@ -135,9 +153,12 @@ def test_every_reviewed_difference_is_a_program_with_a_reason():
     assert all(difference["why"] for difference in DIFFERENCES.values())
 
 
-@pytest.mark.parametrize("version", interpreters.VERSIONS)
-def test_a_traced_program_gives_what_the_untraced_one_gives(version):
-    traces, stdout = recorded(version)
+ENGINES = [*[(version, "python") for version in interpreters.VERSIONS], *[(v, "native") for v in interpreters.GOLDEN]]
+
+
+@pytest.mark.parametrize(("version", "engine"), ENGINES)
+def test_a_traced_program_gives_what_the_untraced_one_gives(version, engine):
+    traces, stdout = recorded(version, engine)
     expected = untraced(version)
     printed = ""
     for program, (_, trace) in traces.items():

@@ -12,6 +12,8 @@ import pytest
 from opencwm.trace.recording.options import Options
 from opencwm.trace.recording.recorder import WRAPPER, record_source
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 TESTS = Path(__file__).parents[2]
 COMPREHENSIONS = ("<listcomp>", "<setcomp>", "<dictcomp>")
 GOLDEN = sorted(path for path in (TESTS / "golden" / "programs").glob("*.py") if "def run(" in path.read_text())

@@ -12,6 +12,8 @@ from opencwm.trace.recording.frame import Trace
 from opencwm.trace.recording.options import Options
 from opencwm.trace.recording.recorder import Recorder, record_source
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 HALF = """def half(n):
     if n % 2:
         raise ValueError("odd")

@@ -1,10 +1,12 @@
 """The program that records programs, alone in a process of its own: what a sandbox starts.
 
     python -I .../recording/child.py JOB.json OUT.json      JOB.json --record--> OUT.json, one JSON line per trace
+    python -I .../recording/child.py --native               builds the native engine for this interpreter, says where
 
-A job is {"source" | "path" | "module", "call", "filename", "argv", "scope", "options"}: a source, a file run as a
-script, or a module run as by `-m`; it gives a line per thread, the entry's first. A path may come with the "package" it
-belongs to and the "folder" its imports are looked for in first. {"jobs": [...]} are done one after
+A job is {"source" | "path" | "module", "call", "filename", "argv", "scope", "options", "native"}: a source, a file run
+as a script, or a module run as by `-m`; it gives a line per thread, the entry's first. A path may come with the
+"package" it belongs to and the "folder" its imports are looked for in first; "native" is the path of the native
+engine's extension for this interpreter, without which the reference engine records. {"jobs": [...]} are done one after
 the other and give one line each (the entry's thread), written at once. A line is a trace, or {"error": sentence} where
 there is none. Standard input, output and error are the program's. A trace is written before its process ends, however
 it ends: by `sys.exit`, `os._exit`, an uncaught exception, or a budget that the program will not stop for.
@@ -56,7 +58,9 @@ class Job:
         self._timeout_s = options.timeout_s
         self._recording = recording
         self.program = _program(recording, data)
-        self.recorder = recording.Recorder(options, data.get("scope"), program=self.program)
+        is_native = bool(data.get("native")) and recording.native.load(data["native"]) is not None
+        engine = None if is_native else "python"
+        self.recorder = recording.Recorder(options, data.get("scope"), program=self.program, engine=engine)
         self.recorder.engine.on_stop = self._on_stop
 
     def run(self) -> None:
@@ -210,11 +214,18 @@ def _do(recording: Any, data: Dict[str, Any], out: TextIO, *, is_only: bool) -> 
 
 
 def main(argv: List[str]) -> int:
+    recording = load_siblings()
+    if argv[1:] == ["--native"]:
+        try:
+            print(recording.native.build())
+        except recording.native.NotBuilt as exc:
+            print(exc, file=sys.stderr)
+            return 1
+        return 0
     if len(argv) != 3:
         print("usage: child.py JOB.json OUT.json", file=sys.stderr)
         return 2
     _, job_path, out_path = argv
-    recording = load_siblings()
     if recording.hash_seed() is None:
         _start_again(argv)
     with open(job_path, encoding="utf-8") as file:

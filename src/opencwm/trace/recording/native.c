@@ -252,6 +252,7 @@ typedef struct Thread {
     Buf raw, json; /* scratch */
     Words words, refs;
     PyObject *above[128]; /* containers around the one that is looked at */
+    PyObject *unknown;    /* a class that was met and never described */
 } Thread;
 
 static inline uint64_t mix(uint64_t h, uint64_t x) {
@@ -319,6 +320,7 @@ static Class *class_of(Engine *e, PyTypeObject *type) {
 enum { BELOW = 1, AGAIN = 2 }; /* words that are no address: a container inside, and the one so many levels up (<< 2) */
 #define MAX_WORDS 65536
 #define MAX_LEVEL 100
+#define MAX_ROUNDS 200
 
 /* 1: every text of `value` is what it was; 0: perhaps not. */
 static int still(Thread *t, const Words *w, Py_ssize_t *at, PyObject *value, int level);
@@ -373,12 +375,22 @@ static int still(Thread *t, const Words *w, Py_ssize_t *at, PyObject *value, int
     return 1;
 }
 
-/* Words and hash of a value. 1: made; 0: the value holds something that is not ours to look at; -1: error. */
+enum { TAKEN = 1, NOT_OURS = 0, FAILED_TO = -1, UNKNOWN = 2 };
+
+/* Words and hash of a value. NOT_OURS: it holds something that values.Writer must write. UNKNOWN: it holds an instance
+   of a class (`t->unknown`) that was never met: the walk must start anew once the class is described, since that runs
+   Python code, and the program's threads with it. The walk itself runs none. */
 static int take(Thread *t, PyObject *value, int level, uint64_t *hash);
 
+static int unknown(Thread *t, PyTypeObject *type) {
+    Py_INCREF(type);
+    Py_XSETREF(t->unknown, (PyObject *)type);
+    return UNKNOWN;
+}
+
 static int take_item(Thread *t, PyObject *item, int level, uint64_t *hash) {
-    Class *cls = class_of(t->engine, Py_TYPE(item));
-    if (cls == NULL) return -1;
+    Class *cls = classes_slot(&t->engine->classes, Py_TYPE(item));
+    if (cls->type == NULL) return unknown(t, Py_TYPE(item));
     if (t->words.len > MAX_WORDS) return 0;
     if (IS_ATOM(cls->kind)) {
         if (words_put(&t->words, (uintptr_t)item) < 0) return -1;
@@ -431,8 +443,8 @@ static int take_item(Thread *t, PyObject *item, int level, uint64_t *hash) {
 }
 
 static int take(Thread *t, PyObject *value, int level, uint64_t *hash) {
-    Class *cls = class_of(t->engine, Py_TYPE(value));
-    if (cls == NULL) return -1;
+    Class *cls = classes_slot(&t->engine->classes, Py_TYPE(value));
+    if (cls->type == NULL) return unknown(t, Py_TYPE(value));
     if (level >= MAX_LEVEL || cls->kind == K_OTHER) return 0;
     Kind kind = cls->kind;
     t->above[level] = value;
@@ -741,7 +753,7 @@ static Look look_other(Thread *t, PyObject *value, Seen *s) {
     return had_other ? (same ? SAME : CHANGED) : look;
 }
 
-static Look look(Thread *t, PyObject *value, Seen *s) {
+static Look look_now(Thread *t, PyObject *value, Seen *s) {
     Engine *e = t->engine;
     Class *cls = class_of(e, Py_TYPE(value));
     if (cls == NULL) return ERROR;
@@ -780,12 +792,18 @@ static Look look(Thread *t, PyObject *value, Seen *s) {
         Py_ssize_t at = 0;
         if (still(t, &s->words, &at, value, 0) && at == s->words.len) return SAME;
     }
-    t->words.len = 0;
-    refs_clear(&t->refs);
-    uint64_t hash = 0;
-    int taken = take(t, value, 0, &hash);
-    if (taken < 0) return ERROR;
-    if (taken == 0) {
+    uint64_t hash;
+    int taken = UNKNOWN;
+    for (int round = 0; taken == UNKNOWN && round < MAX_ROUNDS; round++) {
+        if (round && class_of(e, (PyTypeObject *)t->unknown) == NULL) return ERROR;
+        t->words.len = 0;
+        refs_clear(&t->refs);
+        hash = 0;
+        taken = take(t, value, 0, &hash);
+    }
+    Py_CLEAR(t->unknown);
+    if (taken == FAILED_TO) return ERROR;
+    if (taken != TAKEN) {
         refs_clear(&t->refs);
         return look_other(t, value, s);
     }
@@ -813,6 +831,13 @@ static Look look(Thread *t, PyObject *value, Seen *s) {
     }
     if (e->max_chars >= 0 && pen.num_chars > e->max_chars && pen_cut(&pen) < 0) return ERROR;
     return seen_text(t, s, pen.is_cut);
+}
+
+static Look look(Thread *t, PyObject *value, Seen *s) {
+    Py_INCREF(value); /* another thread may take it out of a closure's cell meanwhile */
+    Look found = look_now(t, value, s);
+    Py_DECREF(value);
+    return found;
 }
 
 /* -- frames ------------------------------------------------------------------------------------------------------- */
@@ -995,7 +1020,6 @@ static int put_locals(Thread *t, Activation *a, bool is_full, bool has_started) 
 
 /* `,"value":"..."` of a value that is shown once. */
 static int put_value(Thread *t, PyObject *value) {
-    Engine *e = t->engine;
     if (PUT(&t->tape, ",\"value\":") < 0) return -1;
     Seen once;
     memset(&once, 0, sizeof once);
@@ -1008,7 +1032,6 @@ static int put_value(Thread *t, PyObject *value) {
     PyMem_RawFree(once.text.data);
     PyMem_RawFree(once.words.data);
     PyMem_RawFree(once.refs.data);
-    (void)e;
     return done;
 }
 
@@ -1170,6 +1193,10 @@ static Code *code_of(Engine *e, PyCodeObject *code) {
         }
     }
     if (2 * (e->num_codes + 1) > e->codes_mask && codes_grow(e) < 0) { code_free(c); return NULL; }
+    if (*codes_slot(e, code) != NULL) { /* another thread was here meanwhile */
+        code_free(c);
+        return *codes_slot(e, code);
+    }
     *codes_slot(e, code) = c;
     e->num_codes++;
     return c;
@@ -1410,7 +1437,7 @@ static int ended(Thread *t, int done, Py_ssize_t start) {
 
 /* What happens at a place, to whoever is told of it: the interpreter's trace function or `sys.monitoring`. 1: out of
    scope; -1: BudgetStop is raised in the program. */
-static int on_event(Thread *t, const Place *at, int what, PyObject *arg) {
+static int on_event_now(Thread *t, const Place *at, int what, PyObject *arg) {
     Engine *e = t->engine;
     Py_ssize_t start = t->tape.len;
     if (what == PyTrace_CALL) {
@@ -1430,6 +1457,13 @@ static int on_event(Thread *t, const Place *at, int what, PyObject *arg) {
     int done = what == PyTrace_LINE ? on_line(t, a, at)
         : what == PyTrace_RETURN ? on_return(t, a, at, arg) : on_exception(t, a, at, arg);
     return ended(t, done, start);
+}
+
+static int on_event(Thread *t, const Place *at, int what, PyObject *arg) {
+    int is_collecting = PyGC_Disable(); /* what we allocate brings none of the program's finalizers about */
+    int done = on_event_now(t, at, what, arg);
+    if (is_collecting) PyGC_Enable();
+    return done;
 }
 
 /* -- mechanism: the trace function -------------------------------------------------------------------------------- */
@@ -1580,6 +1614,7 @@ static void thread_dealloc(Thread *t) {
     PyMem_RawFree(t->words.data);
     refs_clear(&t->refs);
     PyMem_RawFree(t->refs.data);
+    Py_XDECREF(t->unknown);
     Py_XDECREF(t->engine);
     Py_TYPE(t)->tp_free((PyObject *)t);
 }
@@ -1681,6 +1716,11 @@ static PyObject *engine_close(Engine *e, PyObject *none) {
 
 static PyObject *engine_is_spent(Engine *e, void *what) { return PyBool_FromLong(e->is_spent); }
 
+static int engine_set_spent(Engine *e, PyObject *value, void *what) {
+    e->is_spent = value == Py_True;
+    return 0;
+}
+
 static void engine_dealloc(Engine *e) {
     for (Py_ssize_t i = 0; e->codes && i <= e->codes_mask; i++)
         if (e->codes[i]) code_free(e->codes[i]);
@@ -1715,7 +1755,7 @@ static PyMethodDef engine_methods[] = {
     {NULL, NULL, 0, NULL}
 };
 static PyGetSetDef engine_getset[] = {
-    {"is_spent", (getter)engine_is_spent, NULL, "Whether the budget is spent.", NULL},
+    {"is_spent", (getter)engine_is_spent, (setter)engine_set_spent, "Whether the budget is spent.", NULL},
     {NULL, NULL, NULL, NULL, NULL}
 };
 static PyTypeObject EngineType = {

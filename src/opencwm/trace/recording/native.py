@@ -40,14 +40,29 @@ class NotBuilt(Exception):
     """Why there is no native engine here, in a sentence."""
 
 
-def load() -> Optional[ModuleType]:
-    """The extension, built if need be; None where it cannot be had."""
+def engine(options: Options, scope: Scope) -> Optional[SettraceEngine]:
+    """The native engine for this interpreter; None where it cannot be had."""
+    if load() is None or (_MONITORING is not None and _free_tool() is None):
+        return None
+    return NativeEngine(options, scope) if _MONITORING is None else MonitoringEngine(options, scope)
+
+
+def load(path: Optional[str] = None) -> Optional[ModuleType]:
+    """The extension at `path`, or else the one for this interpreter, built if need be; None where it cannot be had."""
     if not _loaded:
         try:
-            _loaded.append(_import(build()))
+            _loaded.append(_import(path or build()))
         except NotBuilt:
             _loaded.append(None)
     return _loaded[0]
+
+
+def built() -> Optional[str]:
+    """The path of the extension, for a process that is to load it and cannot build it."""
+    try:
+        return build()
+    except NotBuilt:
+        return None
 
 
 def build(folder: Optional[str] = None) -> str:
@@ -172,10 +187,9 @@ class NativeEngine(SettraceEngine):
     mechanism = "settrace"
 
     def __init__(self, options: Options, scope: Scope) -> None:
-        module = load()
-        if module is None:
-            raise NotBuilt("there is no native engine here")
         super().__init__(options, scope)
+        module = load()
+        assert module is not None, "`engine` looks first"
         self.native = module.Engine(
             self,
             options,
@@ -206,12 +220,16 @@ class NativeEngine(SettraceEngine):
         return sys.gettrace() is self._main.native
 
     def _on_new_thread(self, py_frame: FrameType, event: str, arg: Any) -> Any:
-        thread: Any = NativeThread(self)
-        self.threads.append(thread)
-        thread.is_live = self._main.is_live
+        thread = self._new_thread()
         thread.native.attach()
         if event == "call":
             thread.native.called(py_frame)
+
+    def _new_thread(self) -> Any:
+        thread: Any = NativeThread(self)
+        thread.is_live = self._main.is_live
+        self.threads.append(thread)
+        return thread
 
     # -- what native.c leaves to Python
 
@@ -243,8 +261,10 @@ class MonitoringEngine(NativeEngine):
 
     def start(self) -> None:
         events = _MONITORING.events
-        self._tool = _free_tool()
-        _MONITORING.use_tool_id(self._tool, "opencwm")
+        tool = _free_tool()
+        assert tool is not None, "`engine` looks first"
+        self._tool = tool
+        _MONITORING.use_tool_id(tool, "opencwm")
         native = self.native
         for callback, names in (
             (native.at_start, ("PY_START", "PY_RESUME")),
@@ -284,9 +304,7 @@ class MonitoringEngine(NativeEngine):
             return None
         thread = self._by_ident.get(ident)
         if thread is None:
-            thread = self._by_ident[ident] = NativeThread(self)
-            thread.is_live = self._main.is_live
-            self.threads.append(thread)
+            thread = self._by_ident[ident] = self._new_thread()
         return thread.native
 
     def watch(self, code: CodeType) -> None:
@@ -294,9 +312,9 @@ class MonitoringEngine(NativeEngine):
         _MONITORING.set_local_events(self._tool, code, self._local)
 
 
-def _free_tool() -> int:
-    """The first id that no tool has taken; those of the debugger, coverage and the profiler are theirs."""
-    for tool in (4, 3, *range(5)):
+def _free_tool() -> Optional[int]:
+    """An id that no tool has taken; those of the debugger, coverage and the profiler are theirs."""
+    for tool in (4, 3):
         if _MONITORING.get_tool(tool) is None:
             return tool
-    raise NotBuilt("all tool ids of sys.monitoring are taken")
+    return None

@@ -1,7 +1,7 @@
 """Recording: a program's source and a call, or live functions, to a trace.
 
     record_source(source, call="f(3)") ---+
-    with Recorder() as recorder: f(3)  ---+--> engine (SettraceEngine) --> Trace(header, frames)
+    with Recorder() as recorder: f(3)  ---+--> engine --> Trace(header, frames)
 
 `record_source` runs the program in this process: use it on programs that may be trusted, and `child.py` in a sandbox
 for all others. What the program does (raise, exit, run over its budget) is the trace's outcome, never an exception.
@@ -16,6 +16,7 @@ import threading
 from types import CodeType, ModuleType
 from typing import Any, Dict, List, Optional, Sequence
 
+from . import native
 from .engine import BudgetStop, SettraceEngine, Tape
 from .frame import FORMAT, Trace, dump
 from .options import Options
@@ -42,11 +43,13 @@ class Recorder:
         scope: Optional[Sequence[str]] = None,
         *,
         program: Optional[Program] = None,
+        engine: Optional[str] = None,
     ) -> None:
+        """`engine` is `python`, the reference engine, or `native`; None: the native one where it can be had."""
         self.options = options or Options(on_budget="stop_recording")
         sources = None if program is None else {program.filename: program.text}
         fold = self.options.comprehensions == "fold"
-        self.engine = SettraceEngine(self.options, Scope(scope, sources, fold))
+        self.engine = _engine(engine, self.options, Scope(scope, sources, fold))
         self.exception: Optional[BaseException] = None
         """What the program ended with, if not by returning."""
         self.headers: List[Dict[str, Any]] = []
@@ -138,6 +141,15 @@ class Recorder:
         return framed("\n".join(lines)), info.code.co_name
 
 
+def _engine(name: Optional[str], options: Options, scope: Scope) -> SettraceEngine:
+    if name not in (None, "python", "native"):
+        raise ValueError("engine is {!r}; it must be python or native".format(name))
+    found = None if name == "python" else native.engine(options, scope)
+    if found is None and name == "native":
+        raise ValueError("there is no native engine here; see `opencwm doctor`")
+    return found or SettraceEngine(options, scope)
+
+
 def hash_seed() -> Optional[int]:
     """None where strings are hashed differently in each process."""
     if not sys.flags.hash_randomization:
@@ -154,13 +166,14 @@ def record_source(
     options: Optional[Options] = None,
     argv: Sequence[str] = (),
     scope: Optional[Sequence[str]] = None,
+    engine: Optional[str] = None,
 ) -> Trace:
     """Run a program in this process and record `call` (an expression), or the module itself where there is none.
 
     A source or call that does not compile raises SyntaxError (ValueError for null bytes).
     """
     program = Program(source, call=call, filename=filename, argv=argv)
-    recorder = Recorder(options or Options(), scope, program=program)
+    recorder = Recorder(options or Options(), scope, program=program, engine=engine)
     record_program(program, recorder)
     return recorder.trace
 
