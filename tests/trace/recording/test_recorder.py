@@ -1,5 +1,6 @@
 """Recording in this process: sources and live functions, budgets, scopes, headers, and what becomes of the program."""
 
+import collections
 import dataclasses
 import importlib.util
 import sys
@@ -202,13 +203,18 @@ def test_a_recorder_that_fails_says_so_and_leaves_the_program_alone(monkeypatch)
     real = values.Writer.look
 
     def look(self, value, last=None):
-        if value == 3:
+        if type(value) is collections.deque:
             raise LookupError("inside the recorder")
         return real(self, value, last)
 
+    def queued(n):
+        total = live(n)
+        queue = collections.deque([total])
+        return queue.pop()
+
     monkeypatch.setattr(values.Writer, "look", look)
     with Recorder() as recorder:
-        result = live(10)
+        result = queued(10)
     assert result == 45
     assert (recorder.trace.outcome, recorder.trace.header["exception"]) == (
         "displaced",
