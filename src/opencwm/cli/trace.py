@@ -1,7 +1,7 @@
-"""`opencwm trace run | show | compare`: record an execution, look at one, compare two."""
+"""`opencwm trace run | pytest | show | compare`: record an execution or a test suite, look at one, compare two."""
 
 import sys
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -61,6 +61,40 @@ def run(
     _show_printed("it printed", recording.stdout)
     _show_printed("on standard error", recording.stderr)
     say(f"{recording.wall_s:.2f} s in a guarded child: {recording.enforced.sentence}")
+
+
+@app.command("pytest", context_settings={"allow_interspersed_args": True})
+def pytest(
+    output: Annotated[Path, typer.Option("-o", metavar="OUT.jsonl", help="Where the traces go.")],
+    arguments: Annotated[list[str] | None, typer.Argument(metavar="[-- ARGS]", help="pytest's own.")] = None,
+    scope: Annotated[
+        list[Path] | None, typer.Option(metavar="PATH", help="Files or folders to record; without: this folder.")
+    ] = None,
+    python: Annotated[str, typer.Option(metavar="PYTHON", help="The project's interpreter.")] = sys.executable,
+    option: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="The recorder's options: max_frames=200.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a project's tests in its own environment and record what each one does.
+
+    The suite runs on this machine, as it would without us; the exit status is pytest's.
+
+    Try: opencwm trace pytest -o traces.jsonl --python .venv/bin/python --scope src -- -q tests
+    """
+    from opencwm.trace.suites import record_suite
+
+    if output.suffix != ".jsonl":
+        raise ConfigError(f"{output} does not end in .jsonl", fix="give -o a name that does")
+    suite = record_suite(output, arguments or [], scope=scope or [], options=_options(option or []), python=python)
+    if as_json:
+        emit(asdict(suite))
+    else:
+        say(
+            f"{suite.num_tests:,} tests, {suite.num_traces:,} traces, {suite.num_frames:,} frames "
+            f"({suite.engine} engine) in {output}"
+        )
+    raise typer.Exit(suite.status)
 
 
 @app.command("show")

@@ -40,16 +40,18 @@ class Recorder:
     def __init__(
         self,
         options: Optional[Options] = None,
-        scope: Optional[Sequence[str]] = None,
+        scope: "Sequence[str] | Scope | None" = None,
         *,
         program: Optional[Program] = None,
         engine: Optional[str] = None,
     ) -> None:
-        """`engine` is `python`, the reference engine, or `native`; None: the native one where it can be had."""
+        """`scope`: files and folders, or a `Scope` to share between recordings, which keeps what it found out about
+        code. `engine` is `python`, the reference engine, or `native`; None: the native one where it can be had."""
         self.options = options or Options(on_budget="stop_recording")
         sources = None if program is None else {program.filename: program.text}
         fold = self.options.comprehensions == "fold"
-        self.engine = _engine(engine, self.options, Scope(scope, sources, fold))
+        found = scope if isinstance(scope, Scope) else Scope(scope, sources, fold)
+        self.engine = _engine(engine, self.options, found)
         self.exception: Optional[BaseException] = None
         """What the program ended with, if not by returning."""
         self.headers: List[Dict[str, Any]] = []

@@ -171,7 +171,8 @@ class Scope:
             if path == root:
                 return os.path.basename(path)
             if path.startswith(root + os.sep):
-                return path[len(root) + 1 :].replace(os.sep, "/")
+                below = path[len(root) + 1 :].replace(os.sep, "/")
+                return None if "site-packages/" in below else below  # an environment inside a project's folder
         return None
 
     def _text_of(self, filename: str) -> Optional[str]:
