@@ -52,7 +52,7 @@ def train() -> "StageConfig":
             qk_norm=True,
         ),
         loop=LoopConfig(
-            num_steps=5000,
+            num_steps=4300,
             seq_len=6144,  # longer traces are cut: 1 in 100
             num_rows=1,
             threads=2,
