@@ -94,6 +94,15 @@ class Tape:
         return True
 
     @property
+    def text(self) -> str:
+        """All frames, with commas between them."""
+        return ",".join(self.frames)
+
+    @property
+    def num_frames(self) -> int:
+        return len(self.frames)
+
+    @property
     def num_bytes(self) -> int:
         return sum(len(text) if text.isascii() else len(text.encode("utf-8")) for text in self.frames)
 

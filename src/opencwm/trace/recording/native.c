@@ -1590,6 +1590,22 @@ static PyObject *thread_frames(Thread *t, PyObject *none) {
     return frames;
 }
 
+/* All frames, with commas between them. */
+static PyObject *thread_text(Thread *t, PyObject *none) {
+    Buf all = {NULL, 0, 0};
+    Py_ssize_t start = 0;
+    if (buf_room(&all, t->tape.len + t->ends.len) < 0) return NULL;
+    for (Py_ssize_t i = 0; i < t->ends.len; i++) {
+        if (i) all.data[all.len++] = ',';
+        memcpy(all.data + all.len, t->tape.data + start, t->ends.data[i] - start);
+        all.len += t->ends.data[i] - start;
+        start = t->ends.data[i];
+    }
+    PyObject *text = PyUnicode_DecodeUTF8(all.data, all.len, NULL);
+    PyMem_RawFree(all.data);
+    return text;
+}
+
 static PyObject *thread_get(Thread *t, void *what) {
     switch ((intptr_t)what) {
     case 0: return PyBool_FromLong(t->is_live);
@@ -1623,6 +1639,7 @@ static PyMethodDef thread_methods[] = {
     {"attach", (PyCFunction)thread_attach, METH_NOARGS, "Trace the calling thread."},
     {"called", (PyCFunction)thread_called, METH_O, "A call that was met before the thread was traced."},
     {"frames", (PyCFunction)thread_frames, METH_NOARGS, "The frames, each as a JSON object."},
+    {"text", (PyCFunction)thread_text, METH_NOARGS, "All frames, with commas between them."},
     {NULL, NULL, 0, NULL}
 };
 static PyGetSetDef thread_getset[] = {

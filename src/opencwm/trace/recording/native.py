@@ -164,6 +164,14 @@ class NativeThread:
         return frames
 
     @property
+    def text(self) -> str:
+        return str(self.native.text())
+
+    @property
+    def num_frames(self) -> int:
+        return int(self.native.num_frames)
+
+    @property
     def num_bytes(self) -> int:
         return int(self.native.num_bytes)
 

@@ -5,7 +5,7 @@ The options travel in the header of each trace, so that a trace always says how 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any, Mapping, Optional
 
 VALUE_MODES = ("structural", "repr")
@@ -47,7 +47,7 @@ class Options:
                 raise ValueError("{} is {!r}; it must be one of {}".format(name, getattr(self, name), ", ".join(known)))
 
     def to_dict(self) -> "dict[str, Any]":
-        return asdict(self)
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @classmethod
     def from_dict(cls, data: "Mapping[str, Any]") -> Options:

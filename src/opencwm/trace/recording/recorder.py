@@ -81,7 +81,7 @@ class Recorder:
         elif outcome == "displaced":
             text = self.engine.failure
         for i, thread in enumerate(list(self.engine.threads)):
-            if i == 0 or thread.tape.frames:
+            if i == 0 or thread.tape.num_frames:
                 self._tapes.append(thread.tape)
                 self.headers.append(self._header(thread.tape, i, outcome, text))
 
@@ -98,7 +98,7 @@ class Recorder:
     def lines(self) -> List[str]:
         """The traces as lines of a trace file, without their newlines."""
         pairs = zip(self.headers, self._tapes)  # noqa: B905
-        return ['{{"header":{},"frames":[{}]}}'.format(dump(header), ",".join(tape.frames)) for header, tape in pairs]
+        return ['{"header":' + dump(header) + ',"frames":[' + tape.text + "]}" for header, tape in pairs]
 
     def _outcome(self, exc: Optional[BaseException], is_exit: bool) -> str:
         if self.engine.budget.is_spent:
@@ -125,7 +125,7 @@ class Recorder:
             "thread": thread,
             "outcome": outcome,
             "exception": exception,
-            "num_frames": len(tape.frames),
+            "num_frames": tape.num_frames,
             "num_bytes": tape.num_bytes,
             "truncated": {"values": tape.num_cut, "frames": outcome == "budget"},
         }
