@@ -3,9 +3,9 @@
     python benchmarks/tracing.py [--rounds 5] [--only tables sieve] [--profile]
 
 The programs lie in `programs/`. All sides of a comparison run in one process, taking turns in every round, in CPU time
-of the thread; a ratio is that of two times of one round, and the table shows the median over the rounds (with [least-most] under
-`--spread`). A side is repeated `--repeats` times a round and the least counts: whatever else the machine does only ever
-adds. Every side has the program's file as its scope.
+of the thread; a ratio is that of two times of one round, and the table shows the median over the rounds (and, under
+`--spread`, [least-most]). A side is repeated `--repeats` times a round and the least counts: whatever else the machine
+does only ever adds. Every side has the program's file as its scope.
 
     ours       the native engine with the trace format's defaults, up to the finished lines of a trace file
     python     our reference engine, the same

@@ -217,7 +217,7 @@ class NativeEngine(SettraceEngine):
         )
         self.budget = self.native
         self._main: Any = NativeThread(self)
-        self.threads = [self._main]
+        self.threads: List[Any] = [self._main]
 
     def start(self) -> None:
         self._before = (sys.gettrace(), getattr(threading, "_trace_hook", None))
