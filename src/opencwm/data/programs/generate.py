@@ -46,6 +46,7 @@ WISHES = {
     "nonlocal": 0.3,
     "finally": 0.4,
     "assert ": 0.4,
+    "round(": 0.4,
     "else:\n        $res = ": 0.2,
 }
 """Texts of templates that hold what is otherwise scarce, and how often each is asked for."""
