@@ -1,10 +1,13 @@
 """`opencwm doctor`: what this machine can do and enforce, line by line."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from opencwm.cli.terminal import emit, out
+
+if TYPE_CHECKING:
+    from opencwm.sandbox.doctor import Check
 
 
 def doctor(
@@ -16,7 +19,7 @@ def doctor(
     """
     from opencwm.sandbox.doctor import checks
 
-    found = checks()
+    found = [*checks(), native_recorder()]
     if as_json:
         emit({"checks": [check.to_dict() for check in found]})
     else:
@@ -30,3 +33,14 @@ def doctor(
         out().print(table)
     if any(check.is_needed and not check.ok for check in found):
         raise typer.Exit(1)
+
+
+def native_recorder() -> "Check":
+    """Whether recording is done by the native engine; it is built now if it was not yet."""
+    from opencwm.sandbox.doctor import Check
+    from opencwm.trace.recording import native
+
+    try:
+        return Check(name="native recorder", ok=True, detail=native.build())
+    except native.NotBuilt as exc:
+        return Check(name="native recorder", ok=False, detail=f"{exc}; the reference engine records, more slowly")

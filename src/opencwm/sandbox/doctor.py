@@ -18,7 +18,6 @@ from opencwm.errors import OpenCWMError
 from opencwm.sandbox.base import Enforced, Limits
 from opencwm.sandbox.interpreters import MINORS, find_interpreters
 from opencwm.sandbox.namespaces import NamespaceSandbox
-from opencwm.trace.recording import native
 
 _LIBRARIES = {
     "pyarrow": "datasets: pip install 'opencwm[data]'",
@@ -63,7 +62,7 @@ class Check:
 
 def checks() -> list[Check]:
     """Everything, in the order in which people ask; never raises for what this machine lacks."""
-    return [*_machine(), *_sandbox(NamespaceSandbox()), *_interpreters(), *_libraries(), _compiler(), _recorder()]
+    return [*_machine(), *_sandbox(NamespaceSandbox()), *_interpreters(), *_libraries(), _compiler()]
 
 
 def platform_sentence(system: str, machine: str) -> str | None:
@@ -173,11 +172,3 @@ def _libraries() -> Iterator[Check]:
 def _compiler() -> Check:
     path = next(filter(None, map(shutil.which, ("gcc", "cc", "clang"))), None)
     return Check(name="compiler", ok=path is not None, detail=path or "no C compiler; torch.compile needs one")
-
-
-def _recorder() -> Check:
-    try:
-        path = native.build()
-    except native.NotBuilt as exc:
-        return Check(name="native recorder", ok=False, detail=f"{exc}; the reference engine records, more slowly")
-    return Check(name="native recorder", ok=True, detail=path)

@@ -84,7 +84,6 @@ def train(
     not made, the state before it stays on disk.
     """
     torch.set_num_threads(config.threads)
-    torch.set_flush_denormal(True)
     run.mkdir(parents=True, exist_ok=True)
     dtype, why = precision(config.precision)
     optimizers = optim.build(model, config.optim)
