@@ -6,6 +6,7 @@ from opencwm.data import record as module
 from opencwm.data.record import finished_lines, program_of, record_many
 from opencwm.errors import SandboxError
 from opencwm.sandbox import Enforced, ExecResult
+from opencwm.trace.recording import native
 from opencwm.trace.recording.options import Options
 
 ADD = "def add(a, b):\n    c = a + b\n    return c\n"
@@ -120,3 +121,9 @@ def one_trace(job):
 def test_half_a_line_is_no_result():
     assert finished_lines(b'{"a":1}\n{"b"') == (b'{"a":1}',)
     assert finished_lines(b"") == ()
+
+
+def test_the_native_engine_records_in_the_guarded_child():
+    assert native.built() is not None
+    (recorded,) = record_many([("def f(x):\n    return x + 1\n", "f(2)")], trusted=True)
+    assert recorded.trace.header["engine"] == "native"

@@ -130,4 +130,6 @@ def test_an_interpreter_without_pytest_is_refused_and_nothing_is_written(project
         record_suite(tmp_path / "out.jsonl", folder=project, python=str(tmp_path / "python"))
     with pytest.raises(ConfigError, match="cannot be run"):
         record_suite(tmp_path / "out.jsonl", folder=project, python=str(tmp_path / "none"))
+    with pytest.raises(ConfigError, match="there is no folder"):
+        record_suite(tmp_path / "none" / "out.jsonl", folder=project)
     assert not (tmp_path / "out.jsonl").exists()

@@ -48,6 +48,8 @@ def record_suite(
     has ended, whatever its result. Raises ConfigError where that interpreter has no pytest.
     """
     folder = (folder or Path.cwd()).absolute()
+    if not output.absolute().parent.is_dir():  # before the suite has run for an hour
+        raise ConfigError(f"there is no folder {output.parent} to write to", fix="make it, or give another name")
     check_pytest(python)
     native = native_of(python)
     with tempfile.TemporaryDirectory(prefix="opencwm-") as temporary:

@@ -18,6 +18,7 @@ import sys
 import sysconfig
 import tempfile
 import threading
+from functools import lru_cache
 from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any, Dict, List, Optional, Set, Tuple
 
@@ -57,6 +58,7 @@ def load(path: Optional[str] = None) -> Optional[ModuleType]:
     return _loaded[0]
 
 
+@lru_cache(maxsize=None)
 def built() -> Optional[str]:
     """The path of the extension, for a process that is to load it and cannot build it."""
     try:
@@ -104,6 +106,7 @@ def _compile(path: str) -> None:
         )
         if done.returncode != 0:
             raise NotBuilt("{} failed: {}".format(compiler, done.stdout.decode(errors="replace").strip()[:500]))
+        os.chmod(partial, 0o755)  # a sandboxed child is another user
         os.replace(partial, path)
     except (OSError, subprocess.SubprocessError) as exc:
         raise NotBuilt("{} cannot be run: {}".format(compiler, exc)) from exc
