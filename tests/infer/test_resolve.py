@@ -2,7 +2,7 @@ import pytest
 
 from opencwm.errors import ConfigError
 from opencwm.infer.provider import ServerModel
-from opencwm.infer.resolve import choose_device, open_model
+from opencwm.infer.resolve import open_model
 
 
 def test_a_url_with_a_name_is_a_server():
@@ -26,10 +26,3 @@ def test_what_is_no_model_is_said(name, said):
 def test_a_folder_that_is_not_a_model_is_said(tmp_path):
     with pytest.raises(ConfigError, match="not a model folder"):
         open_model(str(tmp_path))
-
-
-def test_devices():
-    assert choose_device("cpu") == "cpu"
-    assert choose_device("auto") in ("cpu", "cuda", "mps")
-    with pytest.raises(ConfigError, match="'tpu'"):
-        choose_device("tpu")

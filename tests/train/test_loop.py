@@ -109,6 +109,16 @@ def test_loss_counts_trained_targets_only():
     torch.testing.assert_close(loss, per_token[mask].mean())
 
 
+def test_a_step_runs_where_the_model_is():
+    """The meta device computes shapes only, and refuses tensors of another device: it stands for a GPU here."""
+    model = fresh().to("meta")
+    batch, _ = next(rows(PackState()))
+    loss, _ = loss_of(model, batch, torch.float32)
+    loss.backward()
+    assert loss.device.type == "meta"
+    assert all(parameter.grad.device.type == "meta" for parameter in model.parameters())
+
+
 def test_a_gradient_that_is_not_finite_stops_before_the_update(tmp_path):
     model = fresh()
     with torch.no_grad():

@@ -9,7 +9,7 @@ model agrees with. Slots that fall free are filled at once, so a long completion
 that of a loop without cache or drafts, token for token, up to rounding; sampled output too, since each token still
 takes one random number.
 
-Weights may be bfloat16 (`fast_dtype`); hidden states then are too, but the head always runs in float32: bfloat16
+Weights may be bfloat16 (`model/device.py`); hidden states then are too, but the head always runs in float32: bfloat16
 logits have ties, and log-probabilities would be off by several per cent.
 
 Not here: paging, preemption, draft models.
@@ -29,6 +29,7 @@ from opencwm.infer.drafts import Drafter
 from opencwm.infer.kv_cache import KVCache, Prefix, common_length
 from opencwm.infer.sampler import Draw, choose, log_probabilities
 from opencwm.model.attention import PackedAttention
+from opencwm.model.device import fast_dtype
 from opencwm.model.transformer import Transformer
 from opencwm.model.weights import load
 from opencwm.protocols import Completion, Finish, GrammarState, Message, Request, Scores
@@ -95,14 +96,14 @@ class Engine:
         cls,
         folder: Path,
         *,
-        device: str = "cpu",
+        device: str | torch.device = "cpu",
         dtype: torch.dtype | None = None,
         max_batch: int = 32,
         threads: int | None = None,
     ) -> "Engine":
         """The model and tokenizer in `folder`; `dtype` None takes the quicker one for the device."""
         target = torch.device(device)
-        model = load(folder, dtype=dtype or fast_dtype(target)).to(target)
+        model = load(folder, dtype=dtype or fast_dtype(target)[0]).to(target)
         tokenizer = Tokenizer.load(folder)
         if tokenizer.vocab_size > model.config.vocab_size:
             raise ConfigError(
@@ -269,12 +270,3 @@ def packs(sequences: list[list[int]], budget: int) -> Iterator[list[list[int]]]:
         total += len(sequence)
     if group:
         yield group
-
-
-def fast_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 where the hardware multiplies it natively: 2.6 times float32 for 32 rows on one core with AMX
-    (measured); float32 elsewhere."""
-    if device.type == "cuda":
-        return torch.bfloat16
-    native = device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return torch.bfloat16 if native else torch.float32

@@ -26,20 +26,7 @@ def open_model(name: str = "nano", *, device: str = "auto", threads: int | None 
         )
     try:
         from opencwm.infer.engine import Engine
+        from opencwm.model.device import choose_device
     except ImportError as exc:
         raise ConfigError(f"local models need {exc.name}", fix="pip install 'opencwm[model]'") from exc
     return Engine.load(folder, device=choose_device(device), threads=threads, max_batch=max_batch)
-
-
-def choose_device(device: str) -> str:
-    """The device that `auto` stands for here; a named one must be there."""
-    import torch
-
-    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if device == "auto":
-        return "cuda" if available["cuda"] else "mps" if available["mps"] else "cpu"
-    if device not in available:
-        raise ConfigError(f"there is no device {device!r}", fix="use auto, cpu, cuda or mps")
-    if not available[device]:
-        raise ConfigError(f"this machine has no {device} that PyTorch can use", fix="use --device auto")
-    return device

@@ -126,6 +126,10 @@ class Transformer(nn.Module):
         return self.logits(self(tokens_T, positions_T, PackedAttention(self.config, lengths)))
 
     @property
+    def device(self) -> torch.device:
+        return self.lm_head.weight.device
+
+    @property
     def num_parameters(self) -> int:
         return sum(parameter.numel() for parameter in self.parameters())
 
@@ -149,4 +153,5 @@ class Transformer(nn.Module):
 def compute_dtype(x: Tensor) -> torch.dtype:
     """The type matrix products run in: autocast's where it is on, else that of the weights."""
     device = x.device.type
-    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
+    known = torch.amp.is_autocast_available(device)
+    return torch.get_autocast_dtype(device) if known and torch.is_autocast_enabled(device) else x.dtype

@@ -56,7 +56,7 @@ def load(run: Path, model: nn.Module, optimizers: list[torch.optim.Optimizer]) -
     if path is None:
         return None
     try:
-        content: dict[str, Any] = torch.load(path, weights_only=True)
+        content: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
     except Exception as exc:  # torch raises many types for a damaged file
         raise DataError(
             f"{path} is not a whole training state: {exc}", fix=f"move it away to go on from {PREVIOUS}"

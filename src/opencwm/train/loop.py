@@ -25,6 +25,7 @@ from torch.optim import Optimizer
 from opencwm.data.pack import Batch, PackState
 from opencwm.errors import ConfigError, DataError
 from opencwm.model.attention import PackedAttention
+from opencwm.model.device import choose_device, fast_dtype
 from opencwm.model.transformer import Transformer
 from opencwm.train import checkpoint, optim
 from opencwm.train.checkpoint import Progress
@@ -43,7 +44,9 @@ class LoopConfig:
     optim: OptimConfig = field(default_factory=OptimConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     precision: Literal["auto", "bf16", "float32"] = "auto"
-    """auto: bf16 autocast where the CPU multiplies it natively, float32 elsewhere."""
+    """auto: bf16 autocast where the device multiplies it natively, float32 elsewhere."""
+    device: str = "auto"
+    """auto (a GPU where there is one), cpu, cuda or mps."""
     compile: bool = False
     """Fuse the element-wise work of each block with torch.compile; needs a C++ compiler."""
     train_on_context: bool = False
@@ -85,7 +88,9 @@ def train(
     """
     torch.set_num_threads(config.threads)
     run.mkdir(parents=True, exist_ok=True)
-    dtype, why = precision(config.precision)
+    device = choose_device(config.device)
+    dtype, why = precision(config.precision, device)
+    model.to(device)
     optimizers = optim.build(model, config.optim)
     resumed = checkpoint.load(run, model, optimizers)
     if resumed is None and prepare is not None:
@@ -96,6 +101,7 @@ def train(
             "event": "start",
             "step": progress.step,
             "parameters": model.num_parameters,
+            "device": device.type,
             "precision": str(dtype),
             "why": why,
         }
@@ -119,7 +125,7 @@ def _steps(
     log: Log,
     stop: Callable[[Progress], bool],
 ) -> Progress:
-    dtype, _ = precision(config.precision)
+    dtype, _ = precision(config.precision, model.device)
     # groups are scaled from these; a resumed state holds decayed rates
     peaks = [[group["lr"] for group in o.param_groups] for o in optim.build(model, config.optim)]
     started, meter = time.perf_counter() - progress.seconds, Meter(progress)
@@ -157,10 +163,11 @@ def _steps(
 
 def loss_of(model: Transformer, batch: Batch, dtype: torch.dtype) -> tuple[Tensor, int]:
     """Mean cross-entropy in nats over the trained targets of a batch, and how many there are."""
-    inputs, targets = torch.from_numpy(batch.inputs).long(), torch.from_numpy(batch.targets).long()
-    positions = torch.cat([torch.arange(length) for length in batch.lengths])
-    trained = torch.from_numpy(batch.trained).nonzero()[:, 0]
-    with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+    device = model.device
+    inputs, targets = (torch.from_numpy(tokens).long().to(device) for tokens in (batch.inputs, batch.targets))
+    positions = torch.cat([torch.arange(length) for length in batch.lengths]).to(device)
+    trained = torch.from_numpy(batch.trained).nonzero()[:, 0].to(device)
+    with nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype):
         hidden = model(inputs, positions, PackedAttention(model.config, batch.lengths))
         # in pieces: an allocation past 32 MB costs fresh pages from the system, every step; and filled up, since the
         # CPU library generates a kernel for each new number of rows
@@ -172,16 +179,13 @@ def loss_of(model: Transformer, batch: Batch, dtype: torch.dtype) -> tuple[Tenso
     return torch.stack(losses).sum() / len(trained), len(trained)
 
 
-def precision(choice: str) -> tuple[torch.dtype, str]:
+def precision(choice: str, device: torch.device) -> tuple[torch.dtype, str]:
     """The type of matrix products, and why."""
     if choice == "float32":
         return torch.float32, "asked for"
     if choice == "bf16":
         return torch.bfloat16, "asked for"
-    flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    if "amx_bf16" in flags or "avx512_bf16" in flags:
-        return torch.bfloat16, "this CPU multiplies bf16 natively"
-    return torch.float32, "this CPU does not multiply bf16 natively"
+    return fast_dtype(device)
 
 
 @contextmanager
@@ -258,7 +262,7 @@ def progress_line(record: dict[str, Any]) -> str:
     """One record as a person reads it, units on every number."""
     if record["event"] == "start":
         return (
-            f"{record['parameters'] / 1e6:.1f}M parameters, from step {record['step']}, "
+            f"{record['parameters'] / 1e6:.1f}M parameters on {record['device']}, from step {record['step']}, "
             f"matrix products in {record['precision'].removeprefix('torch.')} ({record['why']})"
         )
     minutes, seconds = divmod(int(record["eta_s"]), 60)

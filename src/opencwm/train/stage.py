@@ -109,9 +109,9 @@ def new_model(config: StageConfig, tokenizer: Tokenizer) -> Transformer:
 
 
 def describe(config: StageConfig, model: ModelConfig) -> dict[str, Any]:
-    """The resolved configuration of a run as JSON; what may change when it goes on (threads, cadence) is left out."""
+    """The resolved configuration of a run as JSON; threads, device and cadence may change when it goes on: left out."""
     loop = asdict(config.loop)
-    for key in ("threads", "log_every", "save_every", "compile"):
+    for key in ("threads", "log_every", "save_every", "compile", "device"):
         del loop[key]
     data = {"data": str(config.data), "start": str(config.start) if config.start else None, "seed": config.seed}
     flat = {f"loop.{key}": value for key, value in loop.items()} | {f"model.{k}": v for k, v in model.to_hf().items()}
