@@ -6,14 +6,16 @@ import shutil
 import pytest
 
 from opencwm.data import build as module
-from opencwm.data import stages
 from opencwm.data.build import build, drop_duplicates, shard_paths
 from opencwm.data.decontaminate import decontaminate
-from opencwm.data.functions import load_harvest
 from opencwm.data.programs import Dial, generate
 from opencwm.data.recipe import Recipe
 from opencwm.data.record import program_of
-from opencwm.data.stages import candidates
+from opencwm.data.sources import generated
+from opencwm.data.sources.base import Shard
+from opencwm.data.sources.functions import Functions
+from opencwm.data.sources.generated import Generated
+from opencwm.data.stages import plan
 from opencwm.errors import ConfigError, DataError
 from opencwm.trace.files import parquet_info, read_rows, write_parquet, write_traces
 
@@ -40,7 +42,7 @@ def initials(name):
         out += word[0].upper()
     return out
 '''
-RECIPE = Recipe(seed=5, num_programs=60, shard_size=20, share_functions=0.3, calls_per_function=3, max_frames=128)
+RECIPE = Recipe(seed=5, num_programs=60, shard_size=20, max_frames=128, generated=Generated(weight=0.7))
 
 
 def digest(folder):
@@ -51,7 +53,7 @@ def digest(folder):
 def recipe(tmp_path_factory):
     source = tmp_path_factory.mktemp("functions") / "lib.py"
     source.write_text(FUNCTIONS)
-    return dataclasses.replace(RECIPE, harvest=(str(source),))
+    return dataclasses.replace(RECIPE, functions=Functions(weight=0.3, places=(str(source),), calls=3))
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +61,13 @@ def whole(recipe, tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
     build(recipe, folder, say=lambda line: None)
     return folder
+
+
+def test_positions_that_no_source_fills_stay_empty(recipe, tmp_path):
+    only = dataclasses.replace(recipe, generated=Generated(weight=0.0))
+    manifest = build(only, tmp_path, say=lambda line: None)
+    assert set(manifest["kept"]) == {"harvested", "mutated"}
+    assert manifest["num_traces"] <= 2 * only.functions.calls
 
 
 @pytest.fixture
@@ -89,7 +98,7 @@ def test_traces_are_unique_and_within_the_limits(whole, recipe):
     assert max(len(row.trace.frames) for row in rows) <= recipe.max_frames
     assert {row.trace.outcome for row in rows} <= {"returned", "raised"}
     calls = [program_of(row.trace) for row in rows if row.source.endswith("lib.collatz")]
-    assert 1 < len(calls) <= recipe.calls_per_function
+    assert 1 < len(calls) <= recipe.functions.calls
 
 
 def test_two_workers_make_the_same_bytes_as_one(whole, recipe, tmp_path):
@@ -144,18 +153,17 @@ def test_a_damaged_recipe_is_refused(copy, recipe):
         build(recipe, copy)
 
 
-def test_candidates_go_on_after_any_state(recipe, whole):
-    functions = load_harvest(whole / "functions.jsonl")
-    everything = list(candidates(recipe, 1, functions))
+def test_the_plan_goes_on_after_any_state(recipe, whole):
+    shard = Shard(folder=whole, number=1, count=3, max_frames=recipe.max_frames)
+    everything = list(plan(recipe, shard))
     state = everything[len(everything) // 2][1]
-    rest = list(candidates(recipe, 1, functions, start=state))
+    rest = list(plan(recipe, shard, start=state))
     assert rest == [pair for pair in everything if pair[1] > state]
-    assert rest
 
 
 def test_a_program_that_every_shard_draws_comes_in_once(tmp_path, monkeypatch):
     program = generate(1, Dial(level=0.2))
-    monkeypatch.setattr(stages, "generate", lambda seed, dial: program)
+    monkeypatch.setattr(generated, "generate", lambda seed, dial: program)
     manifest = build(Recipe(num_programs=6, shard_size=2), tmp_path, say=lambda line: None)
     assert manifest["num_traces"] == 1
     assert manifest["kept"] == {"generated": 1}

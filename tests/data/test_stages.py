@@ -2,10 +2,14 @@ import re
 
 import pytest
 
+from opencwm.data import stages
 from opencwm.data.decontaminate import Detector
+from opencwm.data.dedup import source_key
 from opencwm.data.recipe import Recipe
 from opencwm.data.record import Recorded, record_many
-from opencwm.data.stages import CHARS_PER_TOKEN, Candidate, Guard, Job, Tally, clean, estimate_tokens, kept
+from opencwm.data.sources.base import Job, Run, Take, Work
+from opencwm.data.sources.generated import Generated
+from opencwm.data.stages import CHARS_PER_TOKEN, Guard, Planned, Tally, clean, estimate_tokens, kept
 from opencwm.trace.text import render_text
 
 RECIPE = Recipe(max_frames=20, max_tokens=400)
@@ -13,17 +17,20 @@ COUNT = "def count(n):\n    total = 0\n    for i in range(n):\n        total += 
 NO_GUARD = Guard(heldout=frozenset(), detector=Detector([]))
 
 
-def candidate(source, *calls, position=0, max_calls=6):
-    return Candidate(
-        position=position, source=source, calls=tuple((call, "generated") for call in calls), max_calls=max_calls
-    )
+def work(source, *calls, max_rows=6):
+    return Work(source=source, runs=tuple(Run(kind="generated", call=call) for call in calls), max_rows=max_rows)
+
+
+def planned(source, *calls, position=0):
+    return Planned(position=position, source=Generated(), work=work(source, *calls)), position + 1
 
 
 def through(results, recipe=RECIPE, **settings):
     """What `kept` makes of these results of one program: the calls kept, and the tally."""
-    one, tally = candidate(COUNT, **settings), Tally()
-    stage = [((Job(key=call, call=call, origin="generated", of=one), result), 1) for call, result in results]
-    rows = [row.trace_id for row, _ in kept(stage, recipe, tally)]
+    tally = Tally()
+    job = Job(work=work(COUNT, *(call for call, _ in results), **settings), keys=tuple(call for call, _ in results))
+    takes = [Take(key=call, origin="generated", result=result) for call, result in results]
+    rows = [row.trace_id for row, _ in kept([((job, takes), 1)], recipe, NO_GUARD, tally)]
     return rows, dict(tally.dropped)
 
 
@@ -70,19 +77,58 @@ def test_what_shows_nothing_new_is_dropped(recorded):
 
 def test_no_more_than_asked_for_is_kept(recorded):
     results = [(name, recorded[name]) for name in ("few", "other", "raises")]
-    assert through(results, max_calls=2) == (["few", "other"], {"nothing new": 1})
+    assert through(results, max_rows=2) == (["few", "other"], {"nothing new": 1})
 
 
 def test_equal_programs_come_once():
     other_names = COUNT.replace("total", "acc").replace("count", "sum_up")
-    stage = [
-        (candidate(COUNT, "count(2)", "count(3)"), 1),
-        (candidate(other_names, "sum_up(3)", "sum_up(4)", position=1), 2),
-    ]
+    stage = [planned(COUNT, "count(2)", "count(3)"), planned(other_names, "sum_up(3)", "sum_up(4)", position=1)]
     tally = Tally()
-    jobs = [(job.call, state) for job, state in clean(stage, NO_GUARD, tally)]
+    jobs = [(run.call, state) for (_, job), state in clean(stage, NO_GUARD, tally) for run in job.work.runs]
     assert jobs == [("count(2)", 1), ("count(3)", 1), ("sum_up(4)", 2)]
     assert tally.dropped == {"duplicate": 1}
+
+
+class Suites:
+    """A source whose work is no source text: each piece gives several traces, and it reads far ahead."""
+
+    name, kinds, weight = "suites", ("suite",), 1.0
+
+    def __init__(self, takes):
+        self.takes = takes
+
+    def record(self, jobs, options):
+        for job in list(jobs):
+            yield [Take(key=f"{job.keys[0]}/{n}", origin="suite", result=each) for n, each in enumerate(self.takes)]
+
+
+def test_sources_of_different_kinds_keep_the_order_of_the_plan(recorded):
+    suites = Suites([recorded["few"], recorded["raises"]])
+    programs = [(Generated(), Job(work=work(COUNT, f"count({n})"), keys=(f"p{n}",))) for n in range(3)]
+    suite = Work(source=None, runs=(Run(kind="suite"),), max_rows=9)
+    others = [(suites, Job(work=suite, keys=(f"s{n}",))) for n in range(3)]
+    mixed = [programs[0], others[0], others[1], programs[1], programs[2], others[2]]
+    recipe = Mixed([Generated(), suites])
+    results = list(stages.recorded(((each, n) for n, each in enumerate(mixed)), recipe))
+    assert [job.keys[0] for (job, _), _ in results] == ["p0", "s0", "s1", "p1", "p2", "s2"]
+    assert [state for _, state in results] == list(range(6))
+    keys = [[take.key for take in takes] for (_, takes), _ in results]
+    assert keys[:2] == [["p0"], ["s0/0", "s0/1"]]
+    assert [take.result.trace.outcome for take in results[3][0][1]] == ["returned"]
+
+
+class Mixed:
+    def __init__(self, sources):
+        self.sources, self.options = sources, RECIPE.options
+
+
+def test_traces_of_work_without_a_source_are_guarded_by_their_context(recorded):
+    guard = Guard(heldout=frozenset([source_key(COUNT)]), detector=Detector([]))
+    job = Job(work=Work(source=None, runs=(Run(kind="suite"),), max_rows=9), keys=("s",))
+    takes = [Take(key=name, origin="suite", result=recorded[name]) for name in ("few", "raises")]
+    tally = Tally()
+    assert [row.trace_id for row, _ in kept([((job, takes), 1)], RECIPE, guard, tally)] == ["raises"]
+    assert tally.dropped == {"held out": 1}
 
 
 @pytest.mark.parametrize("name", ["few", "many", "raises", "wide"])

@@ -1,11 +1,11 @@
 """From sources of programs to Parquet shards of traces.
 
-    generator, harvest --stages.py--> shard-00000.parquet ... --first of each duplicate stays--> manifest.json
+    sources --stages.py--> shard-00000.parquet ... --first of each duplicate stays--> manifest.json
 
-A shard is a pure function of (recipe, harvest, shard number), written whole: a build can be killed at any moment, goes
-on where it was, and a rebuilt shard has the same bytes. (Wall clock decides in one case only: a program that runs into
-`timeout_s`, which `max_frames` makes rare.) Duplicates between shards are removed at the end. The manifest is written
-last, so a folder without one is unfinished.
+A shard is a pure function of (recipe, what its sources have prepared, shard number), written whole: a build can be
+killed at any moment, goes on where it was, and a rebuilt shard has the same bytes. (Wall clock decides in one case
+only: a program that runs into `timeout_s`, which `max_frames` makes rare.) Duplicates between shards are removed at the
+end. The manifest is written last, so a folder without one is unfinished.
 
 Left out: the order in which a model sees the rows (`pack.py`), and programs with side effects.
 """
@@ -16,28 +16,27 @@ import platform
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from opencwm import __version__
+from opencwm.config import keys_of
 from opencwm.data.decontaminate import Detector, read_items
-from opencwm.data.functions import harvest, load_harvest, save_harvest
 from opencwm.data.heldout import heldout_keys
 from opencwm.data.recipe import Recipe
-from opencwm.data.stages import Guard, Tally, candidates, clean, kept, recorded
+from opencwm.data.sources.base import Say, Shard
+from opencwm.data.stages import Guard, Tally, clean, kept, plan, recorded
 from opencwm.errors import ConfigError, DataError
 from opencwm.executors import executor_for
 from opencwm.trace.files import parquet_column, parquet_info, read_rows, replacing, write_parquet
 
 MANIFEST = "manifest.json"
 RECIPE = "recipe.json"
-HARVEST = "functions.jsonl"
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,7 +59,8 @@ def build(recipe: Recipe, out_dir: str | Path, *, num_workers: int = 1, say: Say
         say(f"{folder} is complete: {manifest['num_traces']:,} traces")
         return manifest
     _guard(recipe)  # a bad path is said now, not in a worker
-    _harvest_once(folder, recipe, say)
+    for source in recipe.sources:
+        source.prepare(folder, say)
     _make_shards(folder, recipe, num_workers, say)
     drop_duplicates(shard_paths(folder, recipe.num_shards), say)
     manifest = _manifest(folder, recipe)
@@ -75,10 +75,10 @@ def shard_paths(folder: Path, num_shards: int) -> list[Path]:
 
 def make_shard(job: ShardJob) -> dict[str, Any]:
     """Make one shard and return its footer's counts; called in a worker."""
-    tally = Tally()
-    functions = load_harvest(job.folder / HARVEST) if job.recipe.share_functions else []
-    stage = clean(candidates(job.recipe, job.shard, functions), _guard(job.recipe), tally)
-    rows = [row for row, _ in kept(recorded(stage, job.recipe), job.recipe, tally)]
+    recipe, tally, guard = job.recipe, Tally(), _guard(job.recipe)
+    shard = Shard(folder=job.folder, number=job.shard, count=recipe.num_shards, max_frames=recipe.max_frames)
+    stage = clean(plan(recipe, shard), guard, tally)
+    rows = [row for row, _ in kept(recorded(stage, recipe), recipe, guard, tally)]
     info = tally.to_dict()
     write_parquet(shard_paths(job.folder, job.shard + 1)[-1], rows, info=info)
     return info
@@ -102,20 +102,12 @@ def _claim(folder: Path, recipe: Recipe) -> None:
         there = Recipe.from_dict(json.loads(path.read_text()))
     except (ValueError, TypeError) as exc:
         raise DataError(f"{path} is not a data recipe: {exc}", fix="choose another folder") from exc
-    mine, theirs = recipe.to_dict(), there.to_dict()
-    if differing := [f"{key} ({theirs[key]!r}, now {mine[key]!r})" for key in mine if mine[key] != theirs[key]]:
+    pairs = ((key, *(attrgetter(key)(each) for each in (there, recipe))) for key in keys_of(recipe))
+    if differing := [f"{key} ({theirs!r}, now {mine!r})" for key, theirs, mine in pairs if theirs != mine]:
         raise ConfigError(
             f"{folder} was begun with another recipe: {', '.join(differing)}",
             fix="choose another folder, or go on with the old recipe",
         )
-
-
-def _harvest_once(folder: Path, recipe: Recipe, say: Say) -> None:
-    path = folder / HARVEST
-    if recipe.share_functions and not path.exists():
-        functions = list(harvest(recipe.harvest))
-        save_harvest(path, functions)
-        say(f"harvested {len(functions):,} functions with inputs from {', '.join(recipe.harvest)}")
 
 
 def _make_shards(folder: Path, recipe: Recipe, num_workers: int, say: Say) -> None:
@@ -170,7 +162,7 @@ def _manifest(folder: Path, recipe: Recipe) -> dict[str, Any]:
         "estimated_tokens": sum(info["tokens"] for info in infos),
         **{key: dict(sorted(counts.items())) for key, counts in sums.items()},
         "recipe": recipe.to_dict(),
-        "harvest_sha256": _sha256(folder / HARVEST) if recipe.share_functions else None,
+        "prepared": {name: _sha256(folder / name) for source in recipe.sources for name in source.files()},
         "versions": {"python": platform.python_version(), "opencwm": __version__, "pyarrow": version("pyarrow")},
         "shards": shards,
     }

@@ -1,10 +1,15 @@
 """What one dataset is made of: a frozen value that says everything, and the checks on it."""
 
 import dataclasses
-from dataclasses import dataclass
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
+from opencwm.data.sources.base import Source
+from opencwm.data.sources.functions import Functions
+from opencwm.data.sources.generated import Generated
 from opencwm.errors import ConfigError
 from opencwm.trace.recording.options import Options
 
@@ -17,19 +22,8 @@ class Recipe:
     """Programs asked for, before any is dropped."""
     shard_size: int = 1_000
     """Programs asked for per shard: some seconds of work, which is what a kill loses."""
-    share_functions: float = 0.0
-    """Share of the programs that are harvested functions, on given and mutated inputs; the rest is generated. Less
-    where the harvest is exhausted before: no function is used twice."""
-    harvest: tuple[str, ...] = ("stdlib",)
-    """Where functions are harvested: "stdlib", "site-packages", names of packages, files and folders."""
-    calls_per_function: int = 6
-    """Most inputs kept per harvested function (6: precursor of CWM, arXiv 2503.05703)."""
-    calls_per_program: int = 1
-    """Most inputs kept per generated program; more than 1 mutates the program's own."""
-    easiest: float = 0.15
-    """Difficulty of the easiest programs, from 0 to 1."""
-    ramp: float = 0.3
-    """Share of the shards over which the hardest programs rise from `easiest` to full difficulty; 0: full at once."""
+    generated: Generated = field(default_factory=Generated)
+    functions: Functions = field(default_factory=Functions)
     max_frames: int = 256
     """Longer traces are dropped."""
     max_tokens: int = 4_096
@@ -42,19 +36,34 @@ class Recipe:
     """Wall clock per program."""
 
     def __post_init__(self) -> None:
-        for name in (
-            "num_programs",
-            "shard_size",
-            "max_frames",
-            "max_tokens",
-            "calls_per_function",
-            "calls_per_program",
-        ):
+        for name in ("num_programs", "shard_size", "max_frames", "max_tokens"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}: it must be at least 1")
-        for name in ("share_functions", "easiest", "ramp"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}: it must be between 0 and 1")
+        for source in self.all_sources:
+            if source.weight < 0:
+                raise ConfigError(f"{source.name}.weight is {source.weight}: it must be 0 or more")
+        if not self.sources:
+            raise ConfigError("every source has weight 0", fix="give one a weight, such as generated.weight=1")
+
+    @property
+    def all_sources(self) -> tuple[Source, ...]:
+        """In the order in which they take their share of the plan; generated programs fill what others leave."""
+        return (self.functions, self.generated)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Those that are asked for."""
+        return tuple(source for source in self.all_sources if source.weight > 0)
+
+    def draw(self, rng: random.Random) -> Source:
+        """The source of one position of the plan, by weight."""
+        sources = self.sources
+        point = rng.random() * sum(source.weight for source in sources)
+        for source in sources:
+            point -= source.weight
+            if point < 0:
+                return source
+        return sources[-1]
 
     @property
     def num_shards(self) -> int:
@@ -63,32 +72,33 @@ class Recipe:
     def programs_in(self, shard: int) -> int:
         return min(self.shard_size, self.num_programs - shard * self.shard_size)
 
-    def hardest(self, shard: int) -> float:
-        """The greatest difficulty in a shard: the curriculum."""
-        risen = 1.0 if self.ramp == 0 else min(1.0, (shard + 1) / (self.num_shards * self.ramp))
-        return self.easiest + (1 - self.easiest) * risen
-
     @property
     def options(self) -> Options:
         """The recorder's: everything by default, but programs end where their trace would be dropped."""
         return Options(max_frames=self.max_frames + 1, timeout_s=self.timeout_s)
 
-    @property
-    def is_trusted(self) -> bool:
-        """Whether all code is our own or the standard library's."""
-        return self.share_functions == 0 or set(self.harvest) == {"stdlib"}
-
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> "Recipe":
-        names = [each.name for each in dataclasses.fields(cls)]
-        for key in data:
-            if key not in names:
-                near = get_close_matches(key, names, 1)
-                raise ConfigError(f"a data recipe has no key {key!r}", fix=f"did you mean {near[0]!r}?" if near else "")
-        values: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in data.items()
-        }
-        return cls(**values)
+    def from_dict(cls, data: Mapping[str, Any]) -> "Recipe":
+        """The inverse of `to_dict`; a key that does not exist is refused with the nearest one."""
+        recipe: Recipe = _from_dict(cls(), data, "")
+        return recipe
+
+
+def _from_dict(default: Any, data: Mapping[str, Any], prefix: str) -> Any:
+    known = {each.name: getattr(default, each.name) for each in dataclasses.fields(default)}
+    values: dict[str, Any] = {}
+    for key, value in data.items():
+        if key not in known:
+            near = get_close_matches(key, known, 1)
+            fix = f"did you mean {prefix + near[0]!r}?" if near else ""
+            raise ConfigError(f"a data recipe has no key {prefix + key!r}", fix=fix)
+        if dataclasses.is_dataclass(known[key]):
+            if not isinstance(value, Mapping):
+                raise ConfigError(f"{prefix + key!r} is a group of settings, not {value!r}")
+            values[key] = _from_dict(known[key], value, f"{prefix}{key}.")
+        else:
+            values[key] = tuple(value) if isinstance(value, list) else value
+    return dataclasses.replace(default, **values)

@@ -1,24 +1,25 @@
 """The stages that turn a recipe into the rows of one shard; each yields `(item, state)`.
 
-    plan --candidates--> Candidate --clean--> Job --recorded--> (Job, Recorded) --kept--> Row
+    recipe, shard --plan--> Planned --clean--> Job --recorded--> (Job, its Takes) --kept--> Row
 
-The state is the number of plan positions that are done: `candidates(..., start=state)` goes on after them. What the
-later stages remember (names seen, inputs seen) belongs to one shard, and a shard is made in one go.
+The state is the number of plan positions that are done: `plan(..., start=state)` goes on after them. What the later
+stages remember (names seen, inputs seen) belongs to one shard, and a shard is made in one go. What the work is, and how
+it is recorded, are the sources' business (`sources/base.py`).
 """
 
+import dataclasses
 import random
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from opencwm.data.decontaminate import Detector
-from opencwm.data.dedup import program_keys
-from opencwm.data.functions import Harvested
-from opencwm.data.inputs import Novelty, mutated_calls
-from opencwm.data.programs import Dial, generate
+from opencwm.data.dedup import source_key
+from opencwm.data.inputs import Novelty
 from opencwm.data.recipe import Recipe
-from opencwm.data.record import Recorded, record_many
+from opencwm.data.record import Recorded, program_of
+from opencwm.data.sources.base import Job, Shard, Source, Take, Work
 from opencwm.trace.files import Row
 from opencwm.trace.recording.frame import Trace
 
@@ -29,30 +30,19 @@ ACCIDENTS = frozenset({"NameError", "ImportError", "ModuleNotFoundError", "Memor
 """Exceptions that say more about the cut-out or the machine than about the program."""
 FRAME_CHARS, PAIR_CHARS = 12, 8
 """What a frame's special tokens, and the quotes and commas of a name and its value, count for."""
-TRIES_PER_CALL = 2
-"""Mutated inputs that are tried for each that may be kept."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Candidate:
-    """A program of the plan, with all calls that may be made on it."""
+class Planned:
+    """What one position of a shard's plan is spent on."""
 
     position: int
-    source: str
-    calls: tuple[tuple[str, str], ...]
-    """(call, origin); the origin is the `source` column: "generated", "harvested MODULE.NAME", "mutated ..."."""
-    max_calls: int
-    """Most traces kept."""
+    source: Source
+    work: Work
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Job:
-    """One call of a candidate: what is recorded."""
-
-    key: str
-    call: str
-    origin: str
-    of: Candidate
+Cleaned = tuple[Source, Job]
+Taken = tuple[Job, Sequence[Take]]
 
 
 @dataclass(kw_only=True, slots=True)
@@ -60,7 +50,7 @@ class Tally:
     """What became of the candidates of one shard."""
 
     kept: Counter[str] = field(default_factory=Counter)
-    """By kind: generated, harvested, mutated."""
+    """By kind: the first word of the `source` column."""
     dropped: Counter[str] = field(default_factory=Counter)
     """By reason."""
     contaminated: Counter[str] = field(default_factory=Counter)
@@ -84,49 +74,39 @@ class Guard:
     """Of benchmark items."""
 
 
-def candidates(
-    recipe: Recipe, shard: int, harvest: Sequence[Harvested], start: int = 0
-) -> Iterator[tuple[Candidate, int]]:
-    """The shard's programs, one for each position of its plan after `start`."""
-    dealt = iter(harvest[shard :: recipe.num_shards])
-    for position in range(recipe.programs_in(shard)):
-        rng = random.Random(f"{recipe.seed}/{shard}/{position}")
-        function = next(dealt, None) if rng.random() < recipe.share_functions else None
-        if position < start:
-            continue
-        if function is None:
-            dial = Dial(level=recipe.hardest(shard), target_frames=(1, recipe.max_frames))
-            program = generate(rng.getrandbits(48), dial)
-            source, max_calls = program.source, recipe.calls_per_program
-            calls = _with_mutations([program.call], ("generated", "generated"), max_calls, rng)
-        else:
-            name = f"{function.module}.{function.qualname}"
-            source, max_calls = function.source, recipe.calls_per_function
-            calls = _with_mutations(function.calls, (f"harvested {name}", f"mutated {name}"), max_calls, rng)
-        yield Candidate(position=position, source=source, calls=calls, max_calls=max_calls), position + 1
+def plan(recipe: Recipe, shard: Shard, start: int = 0) -> Iterator[tuple[Planned, int]]:
+    """The shard's work, for each position of its plan after `start`; a position is left out where the source drawn for
+    it has no more, and generated programs are not asked for either."""
+    dealers = {source.name: source.deal(shard) for source in recipe.sources}
+    filler = recipe.generated
+    for position in range(recipe.programs_in(shard.number)):
+        rng = random.Random(f"{recipe.seed}/{shard.number}/{position}")
+        source = recipe.draw(rng)
+        work = dealers[source.name](rng)
+        if work is None and filler.name in dealers:
+            source, work = filler, dealers[filler.name](rng)
+        if work is not None and position >= start:
+            yield Planned(position=position, source=source, work=work), position + 1
 
 
-def _with_mutations(
-    calls: Sequence[str], origins: tuple[str, str], max_calls: int, rng: random.Random
-) -> tuple[tuple[str, str], ...]:
-    """(call, origin) of the given calls, then of mutations of them where more than one may be kept."""
-    mutated = mutated_calls(calls, rng, count=TRIES_PER_CALL * max_calls) if max_calls > 1 else ()
-    return (*((call, origins[0]) for call in calls), *((call, origins[1]) for call in mutated))
-
-
-def clean(stage: Iterable[tuple[Candidate, int]], guard: Guard, tally: Tally) -> Iterator[tuple[Job, int]]:
+def clean(stage: Iterable[tuple[Planned, int]], guard: Guard, tally: Tally) -> Iterator[tuple[Cleaned, int]]:
     """Drop duplicates, held-out programs and what is contaminated with a benchmark item."""
     seen: set[str] = set()
-    for candidate, state in stage:
-        source_key, keys = program_keys(candidate.source, [call for call, _ in candidate.calls])
-        if _is_refused(candidate.source, source_key, guard, tally):
+    for planned, state in stage:
+        work = planned.work
+        source_key, keys = work.keys()
+        if work.source is not None and _is_refused(work.source, source_key, guard, tally):
             continue
-        for key, (call, origin) in zip(keys, candidate.calls, strict=True):
+        new = []
+        for key, run in zip(keys, work.runs, strict=True):
             if key in seen:
                 tally.dropped["duplicate"] += 1
             else:
                 seen.add(key)
-                yield Job(key=key, call=call, origin=origin, of=candidate), state
+                new.append((key, run))
+        if new:
+            work = dataclasses.replace(work, runs=tuple(run for _, run in new))
+            yield (planned.source, Job(work=work, keys=tuple(key for key, _ in new))), state
 
 
 def _is_refused(source: str, source_key: str, guard: Guard, tally: Tally) -> bool:
@@ -140,38 +120,72 @@ def _is_refused(source: str, source_key: str, guard: Guard, tally: Tally) -> boo
     return hit is not None
 
 
-def recorded(stage: Iterable[tuple[Job, int]], recipe: Recipe) -> Iterator[tuple[tuple[Job, Recorded], int]]:
-    """Run the jobs; they are read a batch ahead, so those in flight are remembered here."""
-    waiting: deque[tuple[Job, int]] = deque()
-
-    def programs() -> Iterator[tuple[str, str | None]]:
-        for job, state in stage:
-            waiting.append((job, state))
-            yield job.of.source, job.call
-
-    for result in record_many(programs(), options=recipe.options, trusted=recipe.is_trusted):
-        job, state = waiting.popleft()
-        yield (job, result), state
+def recorded(stage: Iterable[tuple[Cleaned, int]], recipe: Recipe) -> Iterator[tuple[Taken, int]]:
+    """Have each source record its jobs, and give what came of them in the order of the plan."""
+    lanes = _Lanes(iter(stage))
+    takes = {source.name: source.record(lanes.jobs(source.name), recipe.options) for source in recipe.sources}
+    while (first := lanes.first()) is not None:
+        name, job, state = first
+        yield (job, next(takes[name])), state
 
 
-def kept(stage: Iterable[tuple[tuple[Job, Recorded], int]], recipe: Recipe, tally: Tally) -> Iterator[tuple[Row, int]]:
+class _Lanes:
+    """One stream of jobs as one stream per source: each reads ahead as it likes, and the order is remembered."""
+
+    def __init__(self, stage: Iterator[tuple[Cleaned, int]]) -> None:
+        self._stage = stage
+        self._order: deque[tuple[str, Job, int]] = deque()
+        self._waiting: defaultdict[str, deque[Job]] = defaultdict(deque)
+
+    def first(self) -> tuple[str, Job, int] | None:
+        """The next job whose takes are due, with its source's name; None at the end."""
+        if not self._order and not self._pull():
+            return None
+        return self._order.popleft()
+
+    def jobs(self, name: str) -> Iterator[Job]:
+        """The jobs of one source."""
+        while self._waiting[name] or self._pull():
+            if self._waiting[name]:
+                yield self._waiting[name].popleft()
+
+    def _pull(self) -> bool:
+        for (source, job), state in self._stage:
+            self._order.append((source.name, job, state))
+            self._waiting[source.name].append(job)
+            return True
+        return False
+
+
+def kept(stage: Iterable[tuple[Taken, int]], recipe: Recipe, guard: Guard, tally: Tally) -> Iterator[tuple[Row, int]]:
     """Drop what is of no use; of a program's inputs, keep those that show something new."""
-    position, novelty, num_kept = -1, Novelty(), 0
-    for (job, result), state in stage:
-        if job.of.position != position:
-            position, novelty, num_kept = job.of.position, Novelty(), 0
-        trace, tokens = result.trace, 0 if result.trace is None else estimate_tokens(result.trace)
-        reason = _reason_to_drop(result, tokens, recipe)
-        if trace is None or reason is not None:
-            tally.dropped[reason or "not recorded"] += 1
-        elif num_kept == job.of.max_calls or not novelty.adds(trace):
-            tally.dropped["nothing new"] += 1
-        else:
-            num_kept += 1
-            tally.kept[job.origin.partition(" ")[0]] += 1
-            tally.frames += len(trace.frames)
-            tally.tokens += tokens
-            yield Row(trace_id=job.key, source=job.origin, trace=trace), state
+    for (job, takes), state in stage:
+        novelty, num_kept = Novelty(), 0
+        for take in takes:
+            trace = take.result.trace
+            tokens = 0 if trace is None else estimate_tokens(trace)
+            reason = _reason_to_drop(take.result, tokens, recipe)
+            if trace is None or reason is not None:
+                tally.dropped[reason or "not recorded"] += 1
+            elif job.work.source is None and _is_refused(*_program_of(trace), guard, tally):
+                continue
+            elif num_kept == job.work.max_rows or not novelty.adds(trace):
+                tally.dropped["nothing new"] += 1
+            else:
+                num_kept += 1
+                tally.kept[take.origin.partition(" ")[0]] += 1
+                tally.frames += len(trace.frames)
+                tally.tokens += tokens
+                yield Row(trace_id=take.key, source=take.origin, trace=trace), state
+
+
+def _program_of(trace: Trace) -> tuple[str, str]:
+    """The program in a trace's context, and its key; "" where it cannot be parsed on its own."""
+    source, _ = program_of(trace)
+    try:
+        return source, source_key(source)
+    except (SyntaxError, ValueError, RecursionError):
+        return source, ""
 
 
 def _reason_to_drop(result: Recorded, tokens: int, recipe: Recipe) -> str | None:

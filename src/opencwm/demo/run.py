@@ -22,6 +22,8 @@ from opencwm import __version__
 from opencwm.data.build import build
 from opencwm.data.recipe import Recipe
 from opencwm.data.record import program_of, record_many
+from opencwm.data.sources.functions import Functions
+from opencwm.data.sources.generated import Generated
 from opencwm.demo.page import AFTER, BEFORE, COPY, Measured, digest, estimates, report_of
 from opencwm.errors import ConfigError
 from opencwm.recipes.nano import HELDOUT
@@ -204,10 +206,8 @@ def record_programs(config: DemoConfig, out: Path, say: Say) -> Mapping[str, Any
         seed=config.seed + 1_000_000,  # of its own: nano's data has small seeds
         num_programs=config.num_programs,
         shard_size=max(1, config.num_programs // 4),
-        share_functions=0.5,
-        harvest=tuple(places),
-        calls_per_function=3,
-        ramp=0.0,
+        functions=Functions(weight=0.5, places=tuple(places), calls=3),
+        generated=Generated(weight=0.5, ramp=0.0),
         heldout=str(HELDOUT),
     )
     say("   reading the standard library for functions and for inputs that people gave them")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opencwm.data.recipe import Recipe
+from opencwm.data.sources.generated import Generated
 
 if TYPE_CHECKING:
     from opencwm.train.stage import StageConfig
@@ -20,7 +21,8 @@ HELDOUT = Path(__file__).parent.parent / "evals" / "heldout" / "programs.jsonl.g
 
 def data() -> Recipe:
     """Generated programs of rising difficulty; nothing of the held-out set is in it."""
-    return Recipe(num_programs=75_000, easiest=0.1, ramp=0.12, max_tokens=8_192, heldout=str(HELDOUT))
+    generated = Generated(easiest=0.1, ramp=0.12)
+    return Recipe(num_programs=75_000, generated=generated, max_tokens=8_192, heldout=str(HELDOUT))
 
 
 def train() -> "StageConfig":

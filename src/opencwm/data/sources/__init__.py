@@ -1,0 +1,1 @@
+"""What traces are made from: one file per source, and what a source is (`base.py`)."""
