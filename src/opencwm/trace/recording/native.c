@@ -178,7 +178,8 @@ typedef struct {
     int32_t *fold_inside; /* by instruction: index of its comprehension, or -1; NULL: no comprehension */
     unsigned char *fold_starts;
     int *fold_lines; /* by index */
-    bool is_watched; /* its local events are on (`sys.monitoring`) */
+    bool is_odd;         /* some line of it holds lone surrogates */
+    uint64_t watched_by; /* the recording that has its local events on (`sys.monitoring`) */
     PyObject *jump_targets; /* dict, offset -> (offset, line); or NULL */
     Activation *idle; /* activations to use again */
 } Code;
@@ -217,10 +218,19 @@ typedef struct {
 
 /* -- engine and threads ------------------------------------------------------------------------------------------- */
 
+/* What is known about code under one scope, for all its recordings. */
+typedef struct {
+    PyObject_HEAD
+    Code **table;
+    Py_ssize_t num, mask;
+} Codes;
+
 typedef struct {
     PyObject_HEAD
     PyObject *owner;     /* NativeEngine: over_budget, fail, helper, names */
     PyObject *scope;     /* Scope.info_of */
+    Codes *codes;
+    uint64_t serial;     /* of this recording, among those of the process */
     PyObject *writer;    /* values.Writer */
     PyObject *describe;  /* class -> (kind, text) */
     PyObject *budget_stop;
@@ -232,8 +242,6 @@ typedef struct {
     unsigned char op_returns[2], op_loops[3];
     int num_returns, num_loops;
     Classes classes;
-    Code **codes;
-    Py_ssize_t num_codes, codes_mask;
     PyObject *disable;         /* sys.monitoring.DISABLE */
     uint64_t last_id;          /* of the interpreter's thread state, and our thread for it (borrowed) */
     struct Thread *last_thread;
@@ -904,9 +912,10 @@ static PyObject *place_of(Thread *t, Code *c, int line) {
     if (c->places[index] == NULL) {
         PyObject *text = PyObject_CallMethod(c->info, "place", "i", line);
         if (text == NULL) return NULL;
-        c->places[index] = utf8_of(text, &t->is_odd);
+        c->places[index] = utf8_of(text, &c->is_odd);
         Py_DECREF(text);
     }
+    t->is_odd |= c->is_odd;
     return c->places[index];
 }
 
@@ -1037,20 +1046,20 @@ static int put_value(Thread *t, PyObject *value) {
 
 /* -- code objects ------------------------------------------------------------------------------------------------- */
 
-static Code **codes_slot(Engine *e, PyCodeObject *code) {
-    Py_ssize_t i = ((uintptr_t)code >> 4) & e->codes_mask;
-    while (e->codes[i] != NULL && e->codes[i]->code != code) i = (i + 1) & e->codes_mask;
-    return &e->codes[i];
+static Code **codes_slot(Codes *codes, PyCodeObject *code) {
+    Py_ssize_t i = ((uintptr_t)code >> 4) & codes->mask;
+    while (codes->table[i] != NULL && codes->table[i]->code != code) i = (i + 1) & codes->mask;
+    return &codes->table[i];
 }
 
-static int codes_grow(Engine *e) {
-    Py_ssize_t mask = e->codes_mask ? 2 * e->codes_mask + 1 : 127, old_mask = e->codes_mask;
-    Code **codes = PyMem_RawCalloc(mask + 1, sizeof *codes), **old = e->codes;
-    if (codes == NULL) { PyErr_NoMemory(); return -1; }
-    e->codes = codes;
-    e->codes_mask = mask;
+static int codes_grow(Codes *codes) {
+    Py_ssize_t mask = codes->mask ? 2 * codes->mask + 1 : 127, old_mask = codes->mask;
+    Code **table = PyMem_RawCalloc(mask + 1, sizeof *table), **old = codes->table;
+    if (table == NULL) { PyErr_NoMemory(); return -1; }
+    codes->table = table;
+    codes->mask = mask;
     for (Py_ssize_t i = 0; old && i <= old_mask; i++)
-        if (old[i]) *codes_slot(e, old[i]->code) = old[i];
+        if (old[i]) *codes_slot(codes, old[i]->code) = old[i];
     PyMem_RawFree(old);
     return 0;
 }
@@ -1158,8 +1167,9 @@ static void code_free(Code *c) {
 
 /* NULL with an exception set on failure; `info` NULL in it where the code is out of scope. */
 static Code *code_of(Engine *e, PyCodeObject *code) {
-    if (e->codes == NULL && codes_grow(e) < 0) return NULL;
-    Code *found = *codes_slot(e, code);
+    Codes *codes = e->codes;
+    if (codes->table == NULL && codes_grow(codes) < 0) return NULL;
+    Code *found = *codes_slot(codes, code);
     if (found != NULL) return found;
     PyObject *info = PyObject_CallMethod(e->scope, "info_of", "O", code);
     if (info == NULL) return NULL;
@@ -1192,13 +1202,13 @@ static Code *code_of(Engine *e, PyCodeObject *code) {
             return NULL;
         }
     }
-    if (2 * (e->num_codes + 1) > e->codes_mask && codes_grow(e) < 0) { code_free(c); return NULL; }
-    if (*codes_slot(e, code) != NULL) { /* another thread was here meanwhile */
+    if (2 * (codes->num + 1) > codes->mask && codes_grow(codes) < 0) { code_free(c); return NULL; }
+    if (*codes_slot(codes, code) != NULL) { /* another thread was here meanwhile */
         code_free(c);
-        return *codes_slot(e, code);
+        return *codes_slot(codes, code);
     }
-    *codes_slot(e, code) = c;
-    e->num_codes++;
+    *codes_slot(codes, code) = c;
+    codes->num++;
     return c;
 }
 
@@ -1512,8 +1522,8 @@ static PyObject *monitored(Engine *e, PyObject *code, int what, PyObject *arg, i
     if (line < 0) at.line = PyCode_Addr2Line(at.code, at.offset);
     if (what == PyTrace_CALL && t->is_live) {
         Code *c = code_of(e, at.code);
-        if (c != NULL && c->info != NULL && !c->is_watched) {
-            c->is_watched = true;
+        if (c != NULL && c->info != NULL && c->watched_by != e->serial) {
+            c->watched_by = e->serial;
             PyObject *done = PyObject_CallMethod(e->owner, "watch", "O", code);
             if (done == NULL) c = NULL;
             Py_XDECREF(done);
@@ -1660,6 +1670,25 @@ static PyTypeObject ThreadType = {
     .tp_getset = thread_getset,
 };
 
+/* -- Codes -------------------------------------------------------------------------------------------------------- */
+
+static void codes_dealloc(Codes *codes) {
+    for (Py_ssize_t i = 0; codes->table && i <= codes->mask; i++)
+        if (codes->table[i]) code_free(codes->table[i]);
+    PyMem_RawFree(codes->table);
+    Py_TYPE(codes)->tp_free((PyObject *)codes);
+}
+
+static PyTypeObject CodesType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "opencwm._native.Codes",
+    .tp_basicsize = sizeof(Codes),
+    .tp_dealloc = (destructor)codes_dealloc,
+    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_doc = "What is known about code under one scope, for all its recordings.",
+    .tp_new = PyType_GenericNew,
+};
+
 /* -- Engine ------------------------------------------------------------------------------------------------------- */
 
 static int limit_of(PyObject *options, const char *name, Py_ssize_t *into) {
@@ -1680,12 +1709,16 @@ static int engine_init(Engine *e, PyObject *args, PyObject *kwargs) {
     PyObject *options, *returns, *loops;
     double timeout;
     int is_repr, stops_program, full_after_return;
-    if (!PyArg_ParseTuple(args, "OOOOOOdpppiiO!O!O", &e->owner, &options, &e->scope, &e->writer, &e->describe, &e->budget_stop,
-                          &timeout, &is_repr, &stops_program, &full_after_return, &e->op_yield, &e->op_resume,
+    static uint64_t num_recordings;
+    if (!PyArg_ParseTuple(args, "OOOO!OOOdpppiiO!O!O", &e->owner, &options, &e->scope, &CodesType, &e->codes, &e->writer,
+                          &e->describe, &e->budget_stop, &timeout, &is_repr, &stops_program, &full_after_return, &e->op_yield, &e->op_resume,
                           &PyTuple_Type, &returns, &PyTuple_Type, &loops, &e->disable)) {
         e->disable = e->owner = e->scope = e->writer = e->describe = e->budget_stop = NULL;
+        e->codes = NULL;
         return -1;
     }
+    e->serial = ++num_recordings;
+    Py_INCREF(e->codes);
     Py_INCREF(e->owner);
     Py_INCREF(e->scope);
     Py_INCREF(e->writer);
@@ -1739,9 +1772,6 @@ static int engine_set_spent(Engine *e, PyObject *value, void *what) {
 }
 
 static void engine_dealloc(Engine *e) {
-    for (Py_ssize_t i = 0; e->codes && i <= e->codes_mask; i++)
-        if (e->codes[i]) code_free(e->codes[i]);
-    PyMem_RawFree(e->codes);
     for (Py_ssize_t i = 0; e->classes.table && i <= e->classes.mask; i++)
         if (e->classes.table[i].type) {
             Py_XDECREF(e->classes.table[i].text);
@@ -1750,6 +1780,7 @@ static void engine_dealloc(Engine *e) {
     PyMem_RawFree(e->classes.table);
     Py_XDECREF(e->owner);
     Py_XDECREF(e->scope);
+    Py_XDECREF(e->codes);
     Py_XDECREF(e->writer);
     Py_XDECREF(e->describe);
     Py_XDECREF(e->budget_stop);
@@ -1791,14 +1822,9 @@ static PyTypeObject EngineType = {
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_native", "The native engine of the recorder.", -1, NULL};
 
 PyMODINIT_FUNC PyInit__native(void) {
-    if (PyType_Ready(&ThreadType) < 0 || PyType_Ready(&EngineType) < 0) return NULL;
+    if (PyType_Ready(&ThreadType) < 0 || PyType_Ready(&CodesType) < 0 || PyType_Ready(&EngineType) < 0) return NULL;
     PyObject *m = PyModule_Create(&module);
     if (m == NULL) return NULL;
-    Py_INCREF(&EngineType);
-    if (PyModule_AddObject(m, "Engine", (PyObject *)&EngineType) < 0) {
-        Py_DECREF(&EngineType);
-        Py_DECREF(m);
-        return NULL;
-    }
+    if (PyModule_AddType(m, &CodesType) < 0 || PyModule_AddType(m, &EngineType) < 0) Py_CLEAR(m);
     return m;
 }

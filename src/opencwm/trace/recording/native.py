@@ -201,10 +201,13 @@ class NativeEngine(SettraceEngine):
         super().__init__(options, scope)
         module = load()
         assert module is not None, "`engine` looks first"
+        if scope.codes is None:
+            scope.codes = module.Codes()
         self.native = module.Engine(
             self,
             options,
             scope,
+            scope.codes,
             self.writer,
             describe,
             BudgetStop,

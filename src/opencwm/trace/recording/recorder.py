@@ -20,7 +20,7 @@ from . import native
 from .engine import BudgetStop, SettraceEngine, Tape
 from .frame import FORMAT, Trace, dump
 from .options import Options
-from .scope import START_MARKER, Scope
+from .scope import START_MARKER, Scope, shared_scope
 from .stage import WRAPPER, Program, Stage, framed
 from .values import Writer
 
@@ -48,10 +48,7 @@ class Recorder:
         """`scope`: files and folders, or a `Scope` to share between recordings, which keeps what it found out about
         code. `engine` is `python`, the reference engine, or `native`; None: the native one where it can be had."""
         self.options = options or Options(on_budget="stop_recording")
-        sources = None if program is None else {program.filename: program.text}
-        fold = self.options.comprehensions == "fold"
-        found = scope if isinstance(scope, Scope) else Scope(scope, sources, fold)
-        self.engine = _engine(engine, self.options, found)
+        self.engine = _engine(engine, self.options, _scope(scope, program, self.options))
         self.exception: Optional[BaseException] = None
         """What the program ended with, if not by returning."""
         self.headers: List[Dict[str, Any]] = []
@@ -141,6 +138,15 @@ class Recorder:
         if info.is_function and info.call_line <= len(lines):
             lines[info.call_line - 1] += START_MARKER
         return framed("\n".join(lines)), info.code.co_name
+
+
+def _scope(scope: "Sequence[str] | Scope | None", program: Optional[Program], options: Options) -> Scope:
+    if isinstance(scope, Scope):
+        return scope
+    fold = options.comprehensions == "fold"
+    if program is None and scope is not None:
+        return shared_scope(scope, fold)
+    return Scope(scope, None if program is None else {program.filename: program.text}, fold)
 
 
 def _engine(name: Optional[str], options: Options, scope: Scope) -> SettraceEngine:

@@ -129,7 +129,11 @@ class Scope:
         self._texts = dict(sources or {})
         self._fold = fold
         self._infos: Dict[int, Tuple[CodeType, Optional[CodeInfo]]] = {}
-        self._files: Dict[str, Tuple[Optional[str], Optional[SourceFile]]] = {}
+        self._files: Dict[str, Optional[str]] = {}
+        self._sources: Dict[str, Tuple[Optional[List[str]], SourceFile]] = {}
+        """The lines that `linecache` had, and what was made of them."""
+        self.codes: Any = None
+        """What the native engine knows about code of this scope."""
         if paths is None and sources:
             self._roots = []
 
@@ -142,19 +146,15 @@ class Scope:
     def _find(self, code: CodeType) -> Optional[CodeInfo]:
         if self._fold and code.co_name in FOLDED_NAMES:
             return None
-        file, source = self._file_of(code.co_filename)
-        if file is None:
-            return None
-        if source is None:
-            source = source_file(self._text_of(code.co_filename))
-            self._files[code.co_filename] = (file, source)
-        return CodeInfo(code, file, source, self._fold)
+        filename = code.co_filename
+        if filename not in self._files:
+            self._files[filename] = self._relative(filename)
+        file = self._files[filename]
+        return None if file is None else CodeInfo(code, file, self._source_of(filename), self._fold)
 
-    def _file_of(self, filename: str) -> Tuple[Optional[str], Optional[SourceFile]]:
-        known = self._files.get(filename)
-        if known is None:
-            known = self._files[filename] = (self._relative(filename), None)
-        return known
+    @property
+    def num_codes(self) -> int:
+        return len(self._infos)
 
     def _relative(self, filename: str) -> Optional[str]:
         """The file as frames name it; None where it is out of scope."""
@@ -175,11 +175,30 @@ class Scope:
                 return None if "site-packages/" in below else below  # an environment inside a project's folder
         return None
 
-    def _text_of(self, filename: str) -> Optional[str]:
+    def _source_of(self, filename: str) -> SourceFile:
         if filename in self._texts:
-            return self._texts[filename]
+            return source_file(self._texts[filename])
         lines = linecache.getlines(filename)
-        return "".join(lines) if lines else None
+        known = self._sources.get(filename)
+        if known is None or known[0] is not lines:
+            known = self._sources[filename] = (lines, source_file("".join(lines) if lines else None))
+        return known[1]
+
+
+_shared: Dict[Any, Scope] = {}
+MAX_SHARED, MAX_CODES = 16, 10_000
+"""Scopes that are remembered, and code objects of one: they keep them alive."""
+
+
+def shared_scope(paths: Sequence[str], fold: bool) -> Scope:
+    """The scope of these files and folders: what an earlier recording found out about their code is known."""
+    key = (tuple(paths), fold, None if all(map(os.path.isabs, paths)) else os.getcwd())
+    found = _shared.get(key)
+    if found is None or found.num_codes > MAX_CODES:
+        while len(_shared) >= MAX_SHARED:
+            _shared.pop(next(iter(_shared)))
+        found = _shared[key] = Scope(paths, None, fold)
+    return found
 
 
 def _real(path: str) -> str:
