@@ -31,7 +31,7 @@ ARROWS = {
     "protocols": {"errors", "trace", "tokenizer"},
     "fakes": {"errors", "trace", "tokenizer", "protocols", "sandbox"},
     "sandbox": {"errors"},
-    "data": {"errors", "config", "executors", "trace", "trace.recording", "tokenizer", "sandbox"},
+    "data": {"errors", "config", "executors", "trace", "trace.recording", "tokenizer", "protocols", "sandbox"},
     "model": {"errors"},
     "infer": {"errors", "trace", "trace.recording", "tokenizer", "protocols", "model"},
     "train": {"errors", "trace", "tokenizer", "data", "model"},

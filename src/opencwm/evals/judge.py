@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 from opencwm.errors import SandboxError
 from opencwm.sandbox import Limits, Sandbox
+from opencwm.sandbox.batches import in_batches
 
 CHILD = Path(__file__).with_name("judge_child.py")
 BATCH = 200
@@ -119,16 +120,8 @@ def verdict_of(claim: Claim, answer: dict[str, Any]) -> Verdict:
 
 def run(jobs: Sequence[dict[str, str]], sandbox: Sandbox, cpu_s: float) -> list[dict[str, Any]]:
     """One answer per job. A job that takes the whole child down with it has died; the others are asked again."""
-    answers: list[dict[str, Any]] = []
-    size = BATCH
-    while len(answers) < len(jobs):
-        batch = jobs[len(answers) : len(answers) + size]
-        told = run_child(batch, sandbox, cpu_s)
-        if not told and size == 1:
-            told = [{"ended": "died"}]
-        answers += told
-        size = BATCH if len(told) == len(batch) else 1  # the job after the last answer is suspect: it goes alone
-    return answers
+    answers = in_batches(jobs, lambda batch: run_child(batch, sandbox, cpu_s), size=BATCH)
+    return [{"ended": "died"} if answer is None else answer for answer in answers]
 
 
 def run_child(jobs: Sequence[dict[str, str]], sandbox: Sandbox, cpu_s: float) -> list[dict[str, Any]]:
