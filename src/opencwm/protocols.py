@@ -3,7 +3,7 @@
     evals, agent, debug  --Request-->  Model  --Completion-->  evals, agent, debug
 
 A `Model` turns prompts into completions. There are three: the local engine (`opencwm.infer.engine`), any
-OpenAI-compatible server (`opencwm.infer.provider`) and `opencwm.fakes.ScriptedModel`. A `Grammar` tells which tokens
+OpenAI-compatible server (`opencwm.provider`) and `opencwm.fakes.ScriptedModel`. A `Grammar` tells which tokens
 may come next. Nothing here imports torch or a tokenizer library; the sandbox's seam is `opencwm.sandbox.base`.
 """
 

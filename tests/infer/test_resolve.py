@@ -1,8 +1,8 @@
 import pytest
 
 from opencwm.errors import ConfigError
-from opencwm.infer.provider import ServerModel
 from opencwm.infer.resolve import open_model
+from opencwm.provider import ServerModel
 
 
 def test_a_url_with_a_name_is_a_server():

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from opencwm.errors import ConfigError
 from opencwm.protocols import Model
+from opencwm.provider import is_address, served_model
 
 NANO = Path(__file__).parent.parent / "nano"
 """The model that ships with the package."""
@@ -11,13 +12,8 @@ NANO = Path(__file__).parent.parent / "nano"
 
 def open_model(name: str = "nano", *, device: str = "auto", threads: int | None = None, max_batch: int = 32) -> Model:
     """`device` is auto, cpu, cuda or mps; `threads` sets PyTorch's CPU threads, None leaves them."""
-    if name.startswith(("http://", "https://")):
-        url, _, served = name.partition("#")
-        if not served:
-            raise ConfigError(f"{name} does not say which of the server's models to use", fix="write it as URL#name")
-        from opencwm.infer.provider import ServerModel
-
-        return ServerModel(url, served)
+    if is_address(name):
+        return served_model(name)
     folder = NANO if name == "nano" else Path(name)
     if not folder.is_dir():
         raise ConfigError(

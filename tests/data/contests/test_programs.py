@@ -7,6 +7,7 @@ from opencwm.data.contests.problems import Case, Problem, read_problems
 from opencwm.data.contests.programs import balanced, is_within_cuts, recordable, with_stdin
 from opencwm.data.contests.solutions import given_solutions
 from opencwm.data.record import record_many
+from opencwm.trace.recording.frame import Frame, Trace
 from opencwm.trace.recording.options import Options
 
 LEETCODE = Path(__file__).parent / "leetcode_100.jsonl.gz"
@@ -80,12 +81,16 @@ def test_published_solutions_are_recorded_by_call():
         assert result.trace.frames[-1].value == run.judged.problem.cases[run.case].expected
 
 
+def trace(num_lines, num_calls=1, num_bytes=1000, outcome="returned"):
+    frame = {"depth": 0, "file": "p.py", "line_no": 1, "source_line": ""}
+    frames = [Frame(event="call", **frame)] * num_calls + [Frame(event="line", **frame)] * num_lines
+    return Trace({"outcome": outcome, "num_bytes": num_bytes, "context": ""}, frames)
+
+
 def test_the_paper_s_cuts():
-    loop = "def f(n):\n    for i in range(n):\n        pass\n"
-    options = Options(max_frames=25_000, max_bytes=10_000_000)
-    short, long = record_many([(loop, "f(4000)"), (loop, "f(6000)")], options=options)
-    assert (is_within_cuts(short.trace), is_within_cuts(long.trace)) == (True, False)
-    (large,) = record_many([(loop.replace("pass", "x = 'a' * (i % 2 + 400)"), "f(2000)")], options=options)
-    assert not is_within_cuts(large.trace)
-    (spent,) = record_many([(loop, "f(60)")], options=Options(max_frames=50))
+    assert is_within_cuts(trace(10_000, num_calls=500, num_bytes=1_000_000))
+    assert not is_within_cuts(trace(10_001))
+    assert not is_within_cuts(trace(10, num_bytes=1_000_001))
+    assert not is_within_cuts(trace(10, outcome="budget"))
+    (spent,) = record_many([("def f(n):\n    while n:\n        n += 1\n", "f(60)")], options=Options(max_frames=50))
     assert not is_within_cuts(spent.trace)

@@ -6,8 +6,8 @@ from opencwm.data.contests.judge import judge
 from opencwm.data.contests.problems import Case, Problem, read_problems
 from opencwm.data.contests.solutions import Asking, given_solutions, with_imports, write_solutions
 from opencwm.fakes import ScriptedModel, last_message
-from opencwm.infer.provider import ServerModel
 from opencwm.protocols import Completion
+from opencwm.provider import ServerModel
 
 LEETCODE = Path(__file__).parent / "leetcode_100.jsonl.gz"
 SUM = Problem(name="sum", statement="Add two.", kind="stdin", cases=(Case(given="1 2\n", expected="3\n"),))

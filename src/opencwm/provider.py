@@ -97,6 +97,18 @@ class ServerModel:
         raise ProviderError(f"{url} did not answer in {TRIES} tries: {said}")
 
 
+def is_address(name: str) -> bool:
+    return name.startswith(("http://", "https://"))
+
+
+def served_model(name: str) -> ServerModel:
+    """The model that `URL#name` means; raises ConfigError where that says no name or no address."""
+    url, _, served = name.partition("#")
+    if not is_address(url) or not served:
+        raise ConfigError(f"{name} does not say which of the server's models to use", fix="write it as URL#name")
+    return ServerModel(url, served)
+
+
 def base_url(url: str) -> str:
     """Up to and including `/v1`, which is added where the address names a host only."""
     url = url.rstrip("/")

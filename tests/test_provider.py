@@ -4,8 +4,8 @@ import httpx
 import pytest
 
 from opencwm.errors import ConfigError, ProviderError
-from opencwm.infer.provider import TRIES, ServerModel, base_url
 from opencwm.protocols import Message, Request
+from opencwm.provider import TRIES, ServerModel, base_url
 
 
 class Server:
