@@ -8,9 +8,9 @@ sets one. The engine (`stages.py`, `build.py`) asks it for work, drops what may 
 drops what is of no use; shards, limits, duplicates, manifests and resuming are the engine's.
 
 To add one: write such a dataclass in this folder and make it a field of `Recipe`. Where an item is a source text and
-calls on it, `deal` is all there is to write, and `record` is `record_calls`. Where it is something else (standard input
-and an expected output, a repository's test suite), subclass `Work`, give its runs keys of their own, and record them as
-you like, as many `Take`s per piece of work as there are; what is required is on `Source.record`.
+calls on it, `deal` is all there is to write, and `record` is `record_calls`. Where a run needs a program of its own (a script
+with its input), subclass `Work` and say which, and what its key is. Where it is something else (a repository's test
+suite), record as you like, as many `Take`s per piece of work as there are; what is required is on `Source.record`.
 """
 
 import hashlib
@@ -71,6 +71,10 @@ class Work:
         Override it where runs are not calls. Raises SyntaxError where the source is not Python."""
         assert self.source is not None, f"{type(self).__name__} has no source, so it needs keys of its own"
         return program_keys(self.source, [run.call for run in self.runs])
+
+    def program(self, run: Run) -> tuple[str, str | None]:
+        """What `record_calls` records for a run: a source, and the call on it or None."""
+        return self.source or "", run.call
 
     def origin(self, run: Run) -> str:
         """The `source` column of a trace of this run."""
@@ -160,7 +164,7 @@ def record_calls(jobs: Iterable[Job], options: Options, *, trusted: bool) -> Ite
         for job in jobs:
             waiting.append(job)
             for run in job.work.runs:
-                yield job.work.source or "", run.call
+                yield job.work.program(run)
 
     takes: list[Take] = []
     for result in record_many(programs(), options=options, trusted=trusted):
