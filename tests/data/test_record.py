@@ -2,8 +2,7 @@ import json
 
 import pytest
 
-from opencwm.data import record as module
-from opencwm.data.record import finished_lines, program_of, record_many
+from opencwm.data.record import counted, finished_lines, program_of, record_many
 from opencwm.errors import SandboxError
 from opencwm.sandbox import Enforced, ExecResult
 from opencwm.trace.recording import native
@@ -35,16 +34,63 @@ def test_a_program_that_kills_its_child_costs_only_itself():
     programs = [(ADD, "add(1, 2)"), (CRASH, "crash(1)"), (CRASH, "crash(2)"), (ADD, "add(3, 4)"), (ADD, "add(5, 6)")]
     results = list(record_many(programs))
     assert values(results) == ["3", None, None, "7", "11"]
-    assert "lost" in results[1].cause
+    assert [each.cause for each in results[1:3]] == ["crash: signal 9"] * 2
 
 
-def test_a_program_that_hangs_where_python_cannot_stop_it_costs_only_itself(monkeypatch):
-    monkeypatch.setattr(module, "BATCH_WALL_S", 3.0)
-    monkeypatch.setattr(module, "STARTUP_S", 2.0)
-    programs = [(ADD, "add(1, 2)"), (HANG, "hang(10 ** 14)"), (ADD, "add(3, 4)")]
-    results = list(record_many(programs, options=Options(timeout_s=0.5)))
+POISON = {
+    "time": (HANG, "hang(10 ** 14)"),
+    "crash": ("import ctypes\n\ndef f():\n    ctypes.string_at(0)\n", "f()"),
+    "memory": ("def f():\n    return len([bytes(10 ** 8) for _ in range(10 ** 4)])\n", "f()"),
+    "disk": (
+        "def f():\n    for n in range(10000):\n        try:\n            open(str(n), 'wb').write(bytes(10 ** 6))\n"
+        "        except OSError:\n            pass\n",
+        "f()",
+    ),
+    "output": ("def f():\n    while True:\n        print('x' * 1000)\n", "f()"),
+}
+
+
+def test_poison_costs_only_itself_and_says_why():
+    """Programs that hang inside C, crash the interpreter, eat memory, write 10 GB, flood their output."""
+    programs = [(ADD, "add(1, 2)")]
+    for poison in POISON.values():
+        programs += [poison, (ADD, "add(1, 2)")]
+    options = Options(timeout_s=1.0, max_frames=30_000)
+    results = [counted(each, options) for each in record_many(programs, options=options, twice=True)]
+    assert values(results[::2]) == ["3"] * (len(POISON) + 1)
+    assert [each.kind for each in results[1::2]] == list(POISON)
+    assert all(each.trace is None for each in results[1::2])
+
+
+UNSTABLE = {
+    "time": "import time\n\ndef f():\n    return time.time_ns()\n",
+    "address": "def f():\n    return id(object) + id([]) % 7 + hash(object())\n",
+    "chance": "import random\n\ndef f():\n    return random.random()\n",
+}
+
+
+@pytest.mark.parametrize("name", UNSTABLE)
+def test_what_differs_between_two_recordings_is_unstable(name):
+    results = list(record_many([(ADD, "add(1, 2)"), (UNSTABLE[name], "f()"), (ADD, "add(3, 4)")], twice=True))
     assert values(results) == ["3", None, "7"]
-    assert results[1].cause.startswith("lost its child")
+    assert results[1].kind == "unstable"
+
+
+def test_what_a_program_leaves_behind_for_the_next_is_unstable():
+    leave = ("import decimal\n\ndef f():\n    decimal.getcontext().prec = 3\n", "f()")
+    use = ("import decimal\n\ndef g():\n    return str(decimal.Decimal(1) / 3)\n", "g()")
+    results = list(record_many([(ADD, "add(1, 2)"), leave, use], twice=True))
+    assert [each.kind for each in results] == ["", "", "unstable"]
+
+
+def test_only_counted_limits_shape_a_trace():
+    slow = ("import time\n\ndef f():\n    time.sleep(30)\n", "f()")
+    endless = (LOOP, "loop(0)")
+    wide = ("def f():\n    x = ''\n    while True:\n        x += 'abc' * 30\n", "f()")
+    options = Options(timeout_s=0.5, max_frames=2000, max_bytes=200_000)
+    results = [counted(each, options) for each in record_many([slow, endless, wide], options=options)]
+    assert [each.kind for each in results] == ["time", "", ""]
+    assert [each.trace.outcome for each in results[1:]] == ["budget", "budget"]
 
 
 def test_an_endless_loop_ends_at_its_budget():
@@ -79,7 +125,7 @@ def test_a_program_is_not_blamed_for_what_its_child_died_of():
 
 def test_a_child_that_never_writes_is_given_up_program_by_program():
     results = list(record_many([(ADD, "add(1, 1)")] * 3, sandbox=ScriptedSandbox(lines_per_child=0)))
-    assert [each.cause for each in results] == ["lost its child: signal 9 (no such option)"] * 3
+    assert [each.cause for each in results] == ["crash: signal 9 (no such option)"] * 3
 
 
 def test_many_lost_children_in_a_row_are_our_own_failure():

@@ -2,20 +2,24 @@
 
     programs --batches--> child (recorder) --one JSON line per program, flushed--> Recorded(trace | None, cause)
 
-A program that takes the child down with it (a crash, a hang inside C, too much memory) costs only itself: the results
-written before it are kept, the first program without one is run again in a child of its own, and a new child goes on
-after it. A program is blamed only when it fails alone, so nobody pays for what an earlier one left behind.
+A program that takes the child down with it (a crash, a hang inside C, too much memory or disk) costs only itself: the
+results written before it are kept, the first program without one is run again in a child of its own, and a new child
+goes on after it. A program is blamed only when it fails alone, so nobody pays for what an earlier one left behind.
+
+Recorded `twice`, each program is run in a second child too, in which the batch's other programs come in the opposite
+order; what then differs by a single byte is unstable (time, addresses, or what another program has left behind).
 
 Left out: programs with files, standard input or arguments of their own (`opencwm trace run` does those).
 """
 
 import dataclasses
 import json
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 
 from opencwm.errors import SandboxError
@@ -31,11 +35,18 @@ BATCH_SIZE = 256
 """Starting a guarded child takes about as long as recording twenty small programs."""
 BATCH_WALL_S = 60.0
 """Wall clock of a child; what it has done by then is kept, so this only has to be long for one program."""
-STARTUP_S = 5.0
+STARTUP_S = 20.0
+"""What a child may need beyond its program's own time, on a loaded machine."""
 MAX_LOST = 16
-"""So many children in a row are not lost to their programs: something is wrong with the child itself."""
-LOST = "lost its child"
+"""After so many children in a row are lost, a program that cannot fail is tried: is something wrong with the child?"""
+HARMLESS = ("def add(a, b):\n    return a + b\n", "add(1, 1)")
 JOB, OUT = "job.json", "out.jsonl"
+UNSTABLE, TIME, MEMORY, DISK, OUTPUT, CRASH = "unstable", "time", "memory", "disk", "output", "crash"
+LIMITS = frozenset({TIME, MEMORY})
+ACCIDENTAL = frozenset({UNSTABLE, TIME, MEMORY, DISK, OUTPUT, CRASH})
+"""Causes that may not be found again on another machine or another day."""
+NEARLY = 0.9
+"""A budget that was spent with at least this share of its bytes used was spent on bytes."""
 
 Program = tuple[str, str | None]
 """A source and the call that is made on it (None: the module itself is run)."""
@@ -46,7 +57,12 @@ class Recorded:
     trace: Trace | None
     """What was recorded; its outcome may be any of `frame.OUTCOMES`."""
     cause: str | None = None
-    """Why there is no trace: one short sentence."""
+    """Why there is no trace: one of the causes above or the name of an exception, a colon, and details for people."""
+
+    @property
+    def kind(self) -> str:
+        """The cause without its details."""
+        return (self.cause or "").partition(":")[0]
 
 
 def record_many(
@@ -56,39 +72,66 @@ def record_many(
     sandbox: Sandbox | None = None,
     trusted: bool = False,
     batch_size: int = BATCH_SIZE,
+    twice: bool = False,
 ) -> Iterator[Recorded]:
     """One `Recorded` per program, in order; `programs` is read a batch at a time.
 
     `trusted`: the programs are our own or the standard library's, and run also where nothing can be isolated; others
-    are then refused with a ConfigError.
+    are then refused with a ConfigError. `twice`: in two children each; where the traces differ there is none.
     """
     options = options or Options()
     sandbox = sandbox or NamespaceSandbox()
     argv = [sys.executable, "-s", "-P", "-B", str(CHILD), JOB, OUT]
     run = partial(sandbox.run, argv, collect=(OUT,), trusted=trusted, readable=recorder_folders())
+    child = _Child(run, options)
     source = iter(programs)
-    num_lost = 0
     while batch := list(islice(source, batch_size)):
-        for recorded in _record_batch(batch, options, run):
-            num_lost = num_lost + 1 if recorded.cause and recorded.cause.startswith(LOST) else 0
-            if num_lost == MAX_LOST:
-                raise SandboxError(f"{num_lost} recording children in a row ended without a result; {recorded.cause}")
-            yield recorded
-
-
-def _record_batch(batch: Sequence[Program], options: Options, run: Callable[..., ExecResult]) -> Iterator[Recorded]:
-    alone_s = (options.timeout_s or BATCH_WALL_S) + STARTUP_S
-    is_suspect = False
-    while batch:
-        tried = batch[:1] if is_suspect else batch
-        limits = Limits(wall_s=alone_s if is_suspect else max(BATCH_WALL_S, alone_s))
-        result = run(files={JOB: _job_file(tried, options)}, limits=limits)
-        lines = finished_lines(result.files.get(OUT, b""))
+        lines = child.lines_of(batch)
+        if twice:
+            there = [index for index, line in enumerate(lines) if isinstance(line, bytes)][::-1]
+            for index, again in zip(there, child.lines_of([batch[index] for index in there]), strict=True):
+                if again != lines[index]:
+                    lines[index] = f"{UNSTABLE}: two recordings differ" if isinstance(again, bytes) else again
         yield from map(_recorded, lines)
-        if is_suspect and not lines:
-            yield Recorded(trace=None, cause=_loss(result))
-        batch = batch[1 if is_suspect else len(lines) :]
-        is_suspect = not is_suspect and len(lines) < len(tried)
+
+
+class _Child:
+    """Children that record batches, one after the other."""
+
+    def __init__(self, run: Callable[..., ExecResult], options: Options) -> None:
+        self._run = run
+        self._options = options
+        self._num_lost = 0
+        self._alone_s = (options.timeout_s or BATCH_WALL_S) + STARTUP_S
+
+    def lines_of(self, batch: Sequence[Program]) -> list[bytes | str]:
+        """For each program its line, or why there is none."""
+        lines: list[bytes | str] = []
+        is_suspect = False
+        while len(lines) < len(batch):
+            tried = batch[len(lines) :][: 1 if is_suspect else None]
+            found, loss = self._try(tried, alone=is_suspect)
+            lines += found
+            if is_suspect:
+                self._num_lost = 0 if found else self._num_lost + 1
+                if not found:
+                    lines.append(loss)
+                    self._check_itself(loss)
+            is_suspect = not is_suspect and len(found) < len(tried)
+        return lines
+
+    def _try(self, programs: Sequence[Program], *, alone: bool) -> tuple[list[bytes], str]:
+        limits = Limits(wall_s=self._alone_s if alone else max(BATCH_WALL_S, self._alone_s))
+        result = self._run(files={JOB: _job_file(programs, self._options)}, limits=limits)
+        lines = finished_lines(result.files.get(OUT, b""))
+        whole = list(takewhile(_is_json, lines[: len(programs)]))  # a full disk leaves pieces of lines
+        return whole, _loss(result)
+
+    def _check_itself(self, loss: str) -> None:
+        if self._num_lost == MAX_LOST:
+            self._num_lost = 0
+            if not self._try([HARMLESS], alone=True)[0]:
+                raise SandboxError(f"{MAX_LOST} recording children in a row ended without a result; {loss}")
 
 
 def recorder_folders() -> tuple[Path, ...]:
@@ -104,17 +147,50 @@ def _job_file(batch: Sequence[Program], options: Options) -> bytes:
     return json.dumps({"jobs": jobs}).encode()
 
 
-def _recorded(line: bytes) -> Recorded:
+def _is_json(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
+def _recorded(line: bytes | str) -> Recorded:
+    if isinstance(line, str):
+        return Recorded(trace=None, cause=line)
     data = json.loads(line)
     if "error" in data:
         return Recorded(trace=None, cause=str(data["error"]))
     return Recorded(trace=Trace.from_json(line.decode()))
 
 
+def counted(recorded: Recorded, options: Options) -> Recorded:
+    """The recording, if only limits that count frames or bytes have shaped it; otherwise none, and why."""
+    trace = recorded.trace
+    if trace is None:
+        return recorded
+    if trace.outcome == "budget":
+        header = trace.header
+        if header["num_frames"] < options.max_frames and header["num_bytes"] < NEARLY * options.max_bytes:
+            return Recorded(trace=None, cause=f"{TIME}: more than {options.timeout_s} s")
+    if any(frame.event == "exception" and (frame.value or "").startswith("MemoryError(") for frame in trace.frames):
+        return Recorded(trace=None, cause=f"{MEMORY}: MemoryError")
+    return recorded
+
+
 def _loss(result: ExecResult) -> str:
-    how = {"exited": f"exit status {result.status}", "signalled": f"signal {result.signal}"}
-    said = result.stderr[-300:].decode(errors="replace").strip().rpartition("\n")[2]
-    return f"{LOST}: {how.get(result.ended, result.ended)}{said and f' ({said})'}"
+    """What ended a child whose program has no result: a cause, and details."""
+    said = result.stderr[-2000:].decode(errors="replace").strip()
+    last = said.rpartition("\n")[2]
+    details = {"exited": f"exit status {result.status}", "signalled": f"signal {result.signal}"}.get(result.ended)
+    is_late = result.ended == "timeout" or "Timeout (" in said or result.signal == signal.SIGXCPU
+    if is_late:
+        return f"{TIME}: stopped after {result.wall_s:.0f} s"
+    if result.ended == "output":
+        return f"{OUTPUT}: it printed too much"
+    for cause, signs in ((MEMORY, ("MemoryError",)), (DISK, ("No space left", "File too large"))):
+        if any(sign in said for sign in signs):
+            return f"{cause}: {details} ({last})"
+    return f"{CRASH}: {details}{last and f' ({last})'}"
 
 
 def finished_lines(output: bytes) -> tuple[bytes, ...]:

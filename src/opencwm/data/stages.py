@@ -18,7 +18,7 @@ from opencwm.data.decontaminate import Detector
 from opencwm.data.dedup import source_key
 from opencwm.data.inputs import Novelty
 from opencwm.data.recipe import Recipe
-from opencwm.data.record import Recorded, program_of
+from opencwm.data.record import ACCIDENTAL, Recorded, program_of
 from opencwm.data.sources.base import Job, Shard, Source, Take, Work
 from opencwm.trace.files import Row
 from opencwm.trace.recording.frame import Trace
@@ -191,7 +191,7 @@ def _program_of(trace: Trace) -> tuple[str, str]:
 def _reason_to_drop(result: Recorded, tokens: int, recipe: Recipe) -> str | None:
     trace = result.trace
     if trace is None:
-        return f"not recorded: {(result.cause or '').partition(':')[0]}"
+        return result.kind if result.kind in ACCIDENTAL else f"not recorded: {result.kind}"
     if trace.outcome not in ("returned", "raised"):
         return f"outcome {trace.outcome}"
     if len(trace.frames) > recipe.max_frames:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 from opencwm.data.dedup import program_keys
-from opencwm.data.record import Recorded, record_many
+from opencwm.data.record import Recorded, counted, record_many
 from opencwm.trace.recording.options import Options
 
 Say = Callable[[str], None]
@@ -150,8 +150,9 @@ class Source(Protocol):
     def record(self, jobs: Iterable[Job], options: Options) -> Iterator[Sequence[Take]]:
         """Run the jobs, in a sandbox, and give for each in order what came of its runs. `jobs` may be read ahead.
 
-        Only limits that count (frames, bytes) may shape a trace that is kept: whatever hit a limit of time or memory is
-        a `Take` whose result has no trace, but a cause."""
+        Each run is recorded twice, in fresh processes; where the two differ, its `Take` has no trace but the cause
+        `unstable`. Only limits that count (frames, bytes) may shape a trace: a run that hit a limit of time or memory
+        has no trace but that cause. `record.record_many(twice=True)` and `record.counted` do the one and the other."""
         ...
 
 
@@ -167,10 +168,10 @@ def record_calls(jobs: Iterable[Job], options: Options, *, trusted: bool) -> Ite
                 yield job.work.program(run)
 
     takes: list[Take] = []
-    for result in record_many(programs(), options=options, trusted=trusted):
+    for result in record_many(programs(), options=options, trusted=trusted, twice=True):
         job = waiting[0]
-        index = len(takes)
-        takes.append(Take(key=job.keys[index], origin=job.work.origin(job.work.runs[index]), result=result))
+        key, run = job.keys[len(takes)], job.work.runs[len(takes)]
+        takes.append(Take(key=key, origin=job.work.origin(run), result=counted(result, options)))
         if len(takes) == len(job.work.runs):
             waiting.popleft()
             yield takes

@@ -7,7 +7,8 @@ A job is {"source" | "path" | "module", "call", "filename", "argv", "scope", "op
 as a script, or a module run as by `-m`; it gives a line per thread, the entry's first. A path may come with the
 "package" it belongs to and the "folder" its imports are looked for in first; "native" is the path of the native
 engine's extension for this interpreter, without which the reference engine records. {"jobs": [...]} are done one after
-the other and give one line each (the entry's thread), written at once. A line is a trace, or {"error": sentence} where
+the other and give one line each (the entry's thread), written at once; one that no signal can stop, since it hangs
+inside C, ends the process. A line is a trace, or {"error": sentence} where
 there is none. Standard input, output and error are the program's. A trace is written before its process ends, however
 it ends: by `sys.exit`, `os._exit`, an uncaught exception, or a budget that the program will not stop for.
 
@@ -23,6 +24,7 @@ import sys
 FOLDER = __file__.replace("\\", "/").rpartition("/")[0]
 sys.path[:] = [folder for folder in sys.path if folder.replace("\\", "/") != FOLDER]  # our names are not the program's
 
+import faulthandler  # noqa: E402
 import importlib  # noqa: E402
 import importlib.machinery  # noqa: E402
 import importlib.util  # noqa: E402
@@ -35,6 +37,7 @@ from typing import Any, Callable, Dict, List, TextIO  # noqa: E402
 PACKAGE = "_opencwm_recording"
 GRACE_S = 1.0
 """What a program gets to stop in, before its process is ended."""
+STDERR = 2
 
 
 def load_siblings() -> Any:
@@ -65,9 +68,11 @@ class Job:
 
     def run(self) -> None:
         with _Guards(self):
+            self._watch()
             self._arm(self._timeout_s)
             self._recording.record_program(self.program, self.recorder)
             self._disarm()
+            faulthandler.cancel_dump_traceback_later()
         if os.getpid() != self._pid:  # a child that the program has forked: its end is none of ours
             _flush()
             self._exit(0)
@@ -91,6 +96,11 @@ class Job:
         self._exit(status)
 
     # -- budgets: the program is asked to stop (an exception), and ended where it does not
+
+    def _watch(self) -> None:
+        """End the process when the program hangs where no Python runs: a thread in C does, whoever holds the lock."""
+        if self._timeout_s is not None and not self._is_only:
+            faulthandler.dump_traceback_later(self._timeout_s + 2 * GRACE_S, exit=True, file=STDERR)
 
     def _arm(self, timeout_s: Any) -> None:
         if timeout_s is not None and hasattr(signal, "setitimer"):
