@@ -22,9 +22,12 @@
 #include <frameobject.h>
 #include <internal/pycore_frame.h>
 #include <internal/pycore_code.h>
+#include <internal/pycore_dict.h>
+#include <internal/pycore_object.h>
 #if PY_VERSION_HEX >= 0x030D0000
 #include <internal/pycore_setobject.h>
 #endif
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -43,8 +46,7 @@ typedef struct {
     Py_ssize_t len, cap;
 } Buf;
 
-static int buf_room(Buf *b, Py_ssize_t more) {
-    if (b->len + more <= b->cap) return 0;
+static int buf_grow(Buf *b, Py_ssize_t more) {
     Py_ssize_t cap = b->cap ? b->cap : 64;
     while (cap < b->len + more) cap *= 2;
     char *data = PyMem_RawRealloc(b->data, cap);
@@ -54,7 +56,9 @@ static int buf_room(Buf *b, Py_ssize_t more) {
     return 0;
 }
 
-static int buf_put(Buf *b, const char *text, Py_ssize_t len) {
+static inline int buf_room(Buf *b, Py_ssize_t more) { return b->len + more <= b->cap ? 0 : buf_grow(b, more); }
+
+static inline int buf_put(Buf *b, const char *text, Py_ssize_t len) {
     if (buf_room(b, len) < 0) return -1;
     memcpy(b->data + b->len, text, len);
     b->len += len;
@@ -63,13 +67,21 @@ static int buf_put(Buf *b, const char *text, Py_ssize_t len) {
 
 #define PUT(b, literal) buf_put(b, literal, sizeof(literal) - 1)
 
-static int buf_put_int(Buf *b, long long value) {
-    char digits[24];
-    char *end = digits + sizeof digits, *at = end;
+/* The decimal digits of a number, at `out`; returns where they end. At most 20 characters. */
+static inline char *digits_of(long long value, char *out) {
     unsigned long long left = value < 0 ? -(unsigned long long)value : (unsigned long long)value;
+    if (value < 0) *out++ = '-';
+    if (left < 10) { *out++ = '0' + (char)left; return out; }
+    char digits[20], *end = digits + sizeof digits, *at = end;
     do { *--at = '0' + left % 10; left /= 10; } while (left);
-    if (value < 0) *--at = '-';
-    return buf_put(b, at, end - at);
+    memcpy(out, at, end - at);
+    return out + (end - at);
+}
+
+static inline int buf_put_int(Buf *b, long long value) {
+    if (buf_room(b, 20) < 0) return -1;
+    b->len = digits_of(value, b->data + b->len) - b->data;
+    return 0;
 }
 
 typedef struct {
@@ -77,14 +89,17 @@ typedef struct {
     Py_ssize_t len, cap;
 } Words;
 
-static int words_put(Words *w, uintptr_t word) {
-    if (w->len == w->cap) {
-        Py_ssize_t cap = w->cap ? 2 * w->cap : 16;
-        uintptr_t *data = PyMem_RawRealloc(w->data, cap * sizeof *data);
-        if (data == NULL) { PyErr_NoMemory(); return -1; }
-        w->data = data;
-        w->cap = cap;
-    }
+static int words_grow(Words *w) {
+    Py_ssize_t cap = w->cap ? 2 * w->cap : 16;
+    uintptr_t *data = PyMem_RawRealloc(w->data, cap * sizeof *data);
+    if (data == NULL) { PyErr_NoMemory(); return -1; }
+    w->data = data;
+    w->cap = cap;
+    return 0;
+}
+
+static inline int words_put(Words *w, uintptr_t word) {
+    if (w->len == w->cap && words_grow(w) < 0) return -1;
     w->data[w->len++] = word;
     return 0;
 }
@@ -97,10 +112,13 @@ static void refs_clear(Words *refs) {
 
 static const char HEX[] = "0123456789abcdef";
 
-static int put_json_string(Buf *b, const char *text, Py_ssize_t len) {
-    if (buf_room(b, 6 * len + 2) < 0) return -1;
+/* Characters that mean themselves in JSON and in the `repr` of a str. */
+static const unsigned char IS_PLAIN[256] = {[' ' ... '!'] = 1, ['#' ... '&'] = 1, ['(' ... '['] = 1, [']' ... '~'] = 1};
+
+/* The inside of a JSON string. */
+static int put_json(Buf *b, const char *text, Py_ssize_t len) {
+    if (buf_room(b, 6 * len) < 0) return -1;
     char *out = b->data + b->len;
-    *out++ = '"';
     for (Py_ssize_t i = 0; i < len; i++) {
         unsigned char c = text[i];
         if (c >= 0x20 && c != '"' && c != '\\') { *out++ = c; continue; }
@@ -115,7 +133,6 @@ static int put_json_string(Buf *b, const char *text, Py_ssize_t len) {
         default: *out++ = 'u'; *out++ = '0'; *out++ = '0'; *out++ = HEX[c >> 4]; *out++ = HEX[c & 15];
         }
     }
-    *out++ = '"';
     b->len = out - b->data;
     return 0;
 }
@@ -134,18 +151,18 @@ static PyObject *utf8_of(PyObject *text, bool *is_odd) {
 /* -- classes ------------------------------------------------------------------------------------------------------ */
 
 typedef enum {
-    K_UNKNOWN, K_INT, K_STR, K_FLOAT, K_NAMED, K_ATOM,            /* atoms; K_NAMED: None, True, False, ... */
-    K_LIST, K_TUPLE, K_DICT, K_SET, K_FROZENSET, K_INSTANCE,      /* containers */
+    K_UNKNOWN, K_INT, K_STR, K_FLOAT, K_NAMED, K_BYTES, K_COMPLEX,         /* atoms; K_NAMED: None, True, False, ... */
+    K_LIST, K_TUPLE, K_DICT, K_SET, K_FROZENSET, K_EXCEPTION, K_INSTANCE,  /* containers */
     K_FUNCTION, K_CONSTANT,                                       /* one text per function, per class */
     K_OTHER                                                       /* values.Writer's */
 } Kind;
 
-#define IS_ATOM(kind) ((kind) <= K_ATOM)
+#define IS_ATOM(kind) ((kind) <= K_COMPLEX)
 
 typedef struct {
     PyTypeObject *type; /* kept, so that its address stays its own */
     Kind kind;
-    PyObject *text; /* bytes: "<Name" of an instance, the whole text of a constant */
+    PyObject *text; /* bytes, as in JSON: "<Name" of an instance, "Name(" of an exception, the whole text of a constant */
     Py_ssize_t num_chars;
 } Class;
 
@@ -190,7 +207,7 @@ typedef struct {
     PyObject *ref;   /* the atom that it is, kept; else NULL */
     PyObject *other; /* values.Seen, where values.Writer looked */
     Buf text;        /* JSON, quotes included */
-    uint64_t hash;   /* of the uncut value, where `has_hash` */
+    uint64_t hash;   /* of what a cut left out of it, where `has_hash` */
     Words words, refs;
     bool is_shown, is_cut, has_hash, has_words;
 } Seen;
@@ -257,7 +274,7 @@ typedef struct Thread {
     Words ends; /* of each frame */
     Activation **stack;
     int height, room;
-    Buf raw, json; /* scratch */
+    Buf json; /* scratch */
     Words words, refs;
     PyObject *above[128]; /* containers around the one that is looked at */
     PyObject *unknown;    /* a class that was met and never described */
@@ -298,12 +315,14 @@ static Class *class_add(Engine *e, PyTypeObject *type, Kind kind, PyObject *text
         e->classes.num++;
     }
     found->kind = kind;
-    Py_XINCREF(text);
-    Py_XSETREF(found->text, text);
+    if (text == NULL) return found;
+    Buf json = {NULL, 0, 0};
+    if (put_json(&json, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text)) == 0)
+        Py_XSETREF(found->text, PyBytes_FromStringAndSize(json.data, json.len));
+    PyMem_RawFree(json.data);
     found->num_chars = 0;
-    for (Py_ssize_t i = 0; text && i < PyBytes_GET_SIZE(text); i++)
-        found->num_chars += (PyBytes_AS_STRING(text)[i] & 0xC0) != 0x80;
-    return found;
+    for (Py_ssize_t i = 0; i < PyBytes_GET_SIZE(text); i++) found->num_chars += (PyBytes_AS_STRING(text)[i] & 0xC0) != 0x80;
+    return found->text ? found : NULL;
 }
 
 /* NULL with an exception set where the description fails. */
@@ -316,6 +335,7 @@ static Class *class_of(Engine *e, PyTypeObject *type) {
     PyObject *text = PyTuple_GET_ITEM(pair, 1);
     Kind which = kind == NULL ? K_OTHER
         : !strcmp(kind, "instance") ? K_INSTANCE
+        : !strcmp(kind, "exception") ? K_EXCEPTION
         : !strcmp(kind, "constant") ? K_CONSTANT
         : !strcmp(kind, "function") ? K_FUNCTION : K_OTHER;
     found = class_add(e, type, which, text == Py_None ? NULL : text);
@@ -323,9 +343,74 @@ static Class *class_of(Engine *e, PyTypeObject *type) {
     return found;
 }
 
+/* -- attributes of an instance: as its `__dict__` would hold them, which is not made for us to look at ------------- */
+
+typedef struct {
+    PyObject *dict;       /* NULL: the interpreter keeps the values in the object, or there are none */
+    PyDictValues *values;
+    PyDictUnicodeEntry *entries;
+    Py_ssize_t size, pos;
+} Attributes;
+
+/* False: they are not to be had. */
+static bool attributes_of(PyObject *value, Attributes *a) {
+    PyTypeObject *type = Py_TYPE(value);
+    memset(a, 0, sizeof *a);
+    if (!(type->tp_flags & Py_TPFLAGS_MANAGED_DICT)) {
+        a->dict = PyObject_GenericGetDict(value, NULL);
+        if (a->dict == NULL) { PyErr_Clear(); return false; }
+        Py_DECREF(a->dict); /* the instance holds it */
+    } else {
+#if PY_VERSION_HEX < 0x030C0000
+        a->values = *_PyObject_ValuesPointer(value);
+        a->dict = a->values ? NULL : *_PyObject_ManagedDictPointer(value);
+#elif PY_VERSION_HEX < 0x030D0000
+        PyDictOrValues held = *_PyObject_DictOrValuesPointer(value);
+        if (_PyDictOrValues_IsValues(held)) a->values = _PyDictOrValues_GetValues(held);
+        else a->dict = _PyDictOrValues_GetDict(held);
+#else
+        a->dict = (PyObject *)_PyObject_ManagedDictPointer(value)->dict;
+        if (a->dict == NULL && type->tp_flags & Py_TPFLAGS_INLINE_VALUES) {
+            a->values = _PyObject_InlineValues(value);
+            if (!a->values->valid) a->values = NULL;
+        }
+#endif
+    }
+    if (a->dict != NULL) {
+        a->size = PyDict_GET_SIZE(a->dict);
+        return PyDict_CheckExact(a->dict);
+    }
+    if (a->values != NULL) {
+        PyDictKeysObject *keys = ((PyHeapTypeObject *)type)->ht_cached_keys;
+        if (keys == NULL || !DK_IS_UNICODE(keys)) return false;
+        a->entries = DK_UNICODE_ENTRIES(keys);
+#if PY_VERSION_HEX < 0x030D0000
+        a->size = ((uint8_t *)a->values)[-2];
+#else
+        a->size = a->values->size;
+#endif
+    }
+    return true;
+}
+
+static inline bool attributes_next(Attributes *a, PyObject **key, PyObject **item) {
+    if (a->dict != NULL) return PyDict_Next(a->dict, &a->pos, key, item);
+    if (a->pos >= a->size) return false;
+#if PY_VERSION_HEX < 0x030D0000
+    Py_ssize_t at = ((uint8_t *)a->values)[-3 - a->pos++];
+#else
+    Py_ssize_t at = get_insertion_order_array(a->values)[a->pos++];
+#endif
+    *key = a->entries[at].me_key;
+    *item = a->values->values[at];
+    return *item != NULL;
+}
+
 /* -- snapshots: has a value changed? ------------------------------------------------------------------------------ */
 
-enum { BELOW = 1, AGAIN = 2 }; /* words that are no address: a container inside, and the one so many levels up (<< 2) */
+/* A snapshot is a list of words. An atom is its address, a container its class, its length (twice, plus one where it
+   is a sequence of atoms alone) and what it holds; where that is a container, one of these words stands before it: */
+enum { BELOW = 1, AGAIN = 2 }; /* one that follows, or the one so many levels up (<< 2) */
 #define MAX_WORDS 65536
 #define MAX_LEVEL 100
 #define MAX_ROUNDS 200
@@ -348,190 +433,116 @@ static int still(Thread *t, const Words *w, Py_ssize_t *at, PyObject *value, int
     PyTypeObject *type = Py_TYPE(value);
     if (*at + 2 > w->len || w->data[(*at)++] != (uintptr_t)type || level >= MAX_LEVEL) return 0;
     t->above[level] = value;
-    Py_ssize_t size = w->data[(*at)++];
+    uintptr_t word = w->data[(*at)++];
+    Py_ssize_t size = word >> 1;
+    PyObject *key, *item, **items;
     if (type == &PyList_Type || type == &PyTuple_Type) {
-        if (Py_SIZE(value) != size) return 0;
-        PyObject **items = type == &PyList_Type ? ((PyListObject *)value)->ob_item : ((PyTupleObject *)value)->ob_item;
+        items = type == &PyList_Type ? ((PyListObject *)value)->ob_item : ((PyTupleObject *)value)->ob_item;
+    sequence:
+        if ((type == &PyList_Type || type == &PyTuple_Type) && Py_SIZE(value) != size) return 0;
+        if (word & 1) {
+            const uintptr_t *words = w->data + *at;
+            *at += size;
+            return size == 0 || memcmp(items, words, size * sizeof *items) == 0;
+        }
         for (Py_ssize_t i = 0; i < size; i++)
             if (!still_item(t, w, at, items[i], level + 1)) return 0;
+        return 1;
+    }
+    if (type == &PyDict_Type) {
+        if (PyDict_GET_SIZE(value) != size) return 0;
+        Py_ssize_t pos = 0;
+        while (PyDict_Next(value, &pos, &key, &item))
+            if (!still_item(t, w, at, key, level + 1) || !still_item(t, w, at, item, level + 1)) return 0;
         return 1;
     }
     if (type == &PySet_Type || type == &PyFrozenSet_Type) {
         if (PySet_GET_SIZE(value) != size) return 0;
         Py_ssize_t pos = 0;
-        PyObject *item;
         Py_hash_t hash;
         while (_PySet_NextEntry(value, &pos, &item, &hash))
             if (!still_item(t, w, at, item, level + 1)) return 0;
         return 1;
     }
-    if (type == &PyFunction_Type) return ((PyFunctionObject *)value)->func_qualname == (PyObject *)size;
-    PyObject *dict = value;
-    if (type != &PyDict_Type) {
-        Class *known = classes_slot(&t->engine->classes, type);
-        if (known->type == NULL || known->kind == K_CONSTANT) return known->type != NULL;
-        dict = PyObject_GenericGetDict(value, NULL);
-        if (dict == NULL) { PyErr_Clear(); return 0; }
-        Py_DECREF(dict); /* the instance holds it */
-        if (!PyDict_CheckExact(dict)) return 0;
+    if (type == &PyFunction_Type) return ((PyFunctionObject *)value)->func_qualname == (PyObject *)word;
+    Class *known = classes_slot(&t->engine->classes, type);
+    if (known->type == NULL) return 0;
+    if (known->kind == K_CONSTANT) return 1;
+    if (known->kind == K_EXCEPTION) {
+        PyObject *args = ((PyBaseExceptionObject *)value)->args;
+        if (args == NULL || PyTuple_GET_SIZE(args) != size) return 0;
+        items = ((PyTupleObject *)args)->ob_item;
+        goto sequence;
     }
-    if (PyDict_GET_SIZE(dict) != size) return 0;
-    Py_ssize_t pos = 0;
-    PyObject *key, *item;
-    while (PyDict_Next(dict, &pos, &key, &item))
+    Attributes a;
+    if (!attributes_of(value, &a) || a.size != size) return 0;
+    while (attributes_next(&a, &key, &item))
         if (!still_item(t, w, at, key, level + 1) || !still_item(t, w, at, item, level + 1)) return 0;
     return 1;
 }
 
-enum { TAKEN = 1, NOT_OURS = 0, FAILED_TO = -1, UNKNOWN = 2 };
-
-/* Words and hash of a value. NOT_OURS: it holds something that values.Writer must write. UNKNOWN: it holds an instance
-   of a class (`t->unknown`) that was never met: the walk must start anew once the class is described, since that runs
-   Python code, and the program's threads with it. The walk itself runs none. */
-static int take(Thread *t, PyObject *value, int level, uint64_t *hash);
-
-static int unknown(Thread *t, PyTypeObject *type) {
-    Py_INCREF(type);
-    Py_XSETREF(t->unknown, (PyObject *)type);
-    return UNKNOWN;
-}
-
-static int take_item(Thread *t, PyObject *item, int level, uint64_t *hash) {
-    Class *cls = classes_slot(&t->engine->classes, Py_TYPE(item));
-    if (cls->type == NULL) return unknown(t, Py_TYPE(item));
-    if (t->words.len > MAX_WORDS) return 0;
-    if (IS_ATOM(cls->kind)) {
-        if (words_put(&t->words, (uintptr_t)item) < 0) return -1;
-#if PY_VERSION_HEX >= 0x030C0000
-        if (!_Py_IsImmortal(item))
-#endif
-        {
-            if (words_put(&t->refs, (uintptr_t)item) < 0) return -1;
-            Py_INCREF(item);
-        }
-        uint64_t own = (uintptr_t)cls->type;
-        switch (cls->kind) {
-        case K_NAMED:
-            own = (uintptr_t)item;
-            break;
-        case K_FLOAT: {
-            double number = PyFloat_AS_DOUBLE(item);
-            uint64_t bits;
-            memcpy(&bits, &number, sizeof bits);
-            own = mix(own, number == number ? bits : 0);
-            break;
-        }
-        case K_INT: {
-            int overflow;
-            long long number = PyLong_AsLongLongAndOverflow(item, &overflow);
-            if (!overflow) {
-                own = mix(own, (uint64_t)number);
-                break;
-            }
-            Py_hash_t big = PyObject_Hash(item);
-            own = mix(mix(own, big), Py_SIZE(item) * 31 + overflow);
-            break;
-        }
-        default: {
-            Py_hash_t atom = PyObject_Hash(item);
-            if (atom == -1) return -1;
-            own = mix(own, atom);
-        }
-        }
-        *hash = mix(*hash, own);
-        return 1;
-    }
-    for (int k = 0; k < level; k++)
-        if (t->above[k] == item) {
-            *hash = mix(*hash, 0xA6A1 + level - k);
-            return words_put(&t->words, (uintptr_t)k << 2 | AGAIN) < 0 ? -1 : 1;
-        }
-    if (words_put(&t->words, BELOW) < 0) return -1;
-    return take(t, item, level, hash);
-}
-
-static int take(Thread *t, PyObject *value, int level, uint64_t *hash) {
-    Class *cls = classes_slot(&t->engine->classes, Py_TYPE(value));
-    if (cls->type == NULL) return unknown(t, Py_TYPE(value));
-    if (level >= MAX_LEVEL || cls->kind == K_OTHER) return 0;
-    Kind kind = cls->kind;
-    t->above[level] = value;
-    if (words_put(&t->words, (uintptr_t)cls->type) < 0) return -1;
-    PyObject *dict = value;
-    Py_ssize_t size = 0;
-    switch (kind) {
-    case K_LIST: case K_TUPLE: size = Py_SIZE(value); break;
-    case K_SET: case K_FROZENSET: size = PySet_GET_SIZE(value); break;
-    case K_FUNCTION: size = (Py_ssize_t)((PyFunctionObject *)value)->func_qualname; break;
-    case K_CONSTANT: break;
-    default:
-        if (kind == K_INSTANCE) {
-            dict = PyObject_GenericGetDict(value, NULL);
-            if (dict == NULL) { PyErr_Clear(); return 0; }
-            Py_DECREF(dict);
-            if (!PyDict_CheckExact(dict)) return 0;
-        }
-        size = PyDict_GET_SIZE(dict);
-    }
-    if (words_put(&t->words, (uintptr_t)size) < 0) return -1;
-    *hash = mix(mix(*hash, (uintptr_t)cls->type), kind == K_FUNCTION ? 0 : (uint64_t)size);
-    PyObject *item, *key;
-    Py_ssize_t pos = 0;
-    int done = 1;
-    switch (kind) {
-    case K_LIST: case K_TUPLE:
-        for (Py_ssize_t i = 0; done == 1 && i < size; i++)
-            done = take_item(t, kind == K_LIST ? PyList_GET_ITEM(value, i) : PyTuple_GET_ITEM(value, i), level + 1, hash);
-        return done;
-    case K_SET: case K_FROZENSET: {
-        Py_hash_t own;
-        while (done == 1 && _PySet_NextEntry(value, &pos, &item, &own)) done = take_item(t, item, level + 1, hash);
-        return done;
-    }
-    case K_FUNCTION: {
-        PyObject *name = ((PyFunctionObject *)value)->func_qualname;
-        if (!PyUnicode_CheckExact(name)) return 0;
-        Py_INCREF(name);
-        if (words_put(&t->refs, (uintptr_t)name) < 0) return -1;
-        *hash = mix(*hash, PyObject_Hash(name));
-        return 1;
-    }
-    case K_CONSTANT:
-        return 1;
-    default:
-        while (done == 1 && PyDict_Next(dict, &pos, &key, &item)) {
-            if (kind == K_INSTANCE && !PyUnicode_CheckExact(key)) return 0;
-            done = take_item(t, key, level + 1, hash);
-            if (done == 1) done = take_item(t, item, level + 1, hash);
-        }
-        return done;
-    }
-}
-
 /* -- texts -------------------------------------------------------------------------------------------------------- */
 
+/* Writes the text of a value as the inside of a JSON string, and its snapshot. What a cut leaves out goes into a hash:
+   two values whose texts and hashes are equal have equal uncut texts. */
 typedef struct {
-    Thread *thread;
-    Buf *out;             /* raw text, UTF-8 */
-    Py_ssize_t num_chars;
+    Thread *t;
+    Buf *out;
+    Py_ssize_t start;     /* of the text in `out` */
+    Py_ssize_t num_chars; /* of the text, which are not its bytes */
     Py_ssize_t max_chars; /* -1: none */
-    bool is_cut;
+    uint64_t hash;
+    int num_muted;        /* containers around this place of which no more is shown */
+    bool is_cut, is_over, keeps; /* is_over: the text is long enough; keeps: a snapshot is taken */
 } Pen;
 
-enum { WRITTEN = 0, ENOUGH = 1, FAILED = -1 };
+#define WRITES(p) ((p)->num_muted == 0 && !(p)->is_over)
 
+enum { TAKEN = 1, NOT_OURS = 0, FAILED = -1, UNKNOWN = 2 };
+/* NOT_OURS: the value holds something that values.Writer must write. UNKNOWN: it holds an instance of a class
+   (`t->unknown`) that was never met: all must start anew once the class is described, since that runs Python code, and
+   the program's threads with it. Nothing here runs any. */
+
+/* Characters that mean in JSON what they mean here. */
 static inline int pen_put(Pen *p, const char *text, Py_ssize_t len) {
     p->num_chars += len;
     return buf_put(p->out, text, len);
 }
 
+#define PEN_PUT(p, literal) pen_put(p, literal, sizeof(literal) - 1)
+
+static uint64_t hash_of(uint64_t hash, const char *text, Py_ssize_t len) {
+    hash = mix(hash, (uint64_t)len);
+    for (; len >= 8; text += 8, len -= 8) {
+        uint64_t word;
+        memcpy(&word, text, 8);
+        hash = mix(hash, word);
+    }
+    uint64_t last = 0;
+    memcpy(&last, text, len);
+    return mix(hash, last);
+}
+
+static int pen_put_utf8(Pen *p, const char *text, Py_ssize_t len) {
+    Py_ssize_t num_more = 0;
+    for (Py_ssize_t i = 0; i < len; i++) num_more += (text[i] & 0xC0) == 0x80;
+    p->num_chars += len - num_more;
+    return put_json(p->out, text, len);
+}
+
 static int pen_put_str(Pen *p, PyObject *text) { /* a str as it is */
-    PyObject *bytes = utf8_of(text, &p->thread->is_odd);
+    if (PyUnicode_IS_COMPACT_ASCII(text))
+        return pen_put_utf8(p, (const char *)PyUnicode_1BYTE_DATA(text), PyUnicode_GET_LENGTH(text));
+    PyObject *bytes = utf8_of(text, &p->t->is_odd);
     if (bytes == NULL) return -1;
-    p->num_chars += PyUnicode_GET_LENGTH(text);
-    int done = buf_put(p->out, PyBytes_AS_STRING(bytes), PyBytes_GET_SIZE(bytes));
+    int done = pen_put_utf8(p, PyBytes_AS_STRING(bytes), PyBytes_GET_SIZE(bytes));
     Py_DECREF(bytes);
     return done;
+}
+
+static int pen_put_class(Pen *p, Class *cls) {
+    p->num_chars += cls->num_chars;
+    return buf_put(p->out, PyBytes_AS_STRING(cls->text), PyBytes_GET_SIZE(cls->text));
 }
 
 static int pen_put_repr(Pen *p, PyObject *atom) {
@@ -542,13 +553,88 @@ static int pen_put_repr(Pen *p, PyObject *atom) {
     return done;
 }
 
-static int pen_rest(Pen *p, Py_ssize_t num_left, const char *close, Py_ssize_t len, const char *separator) {
+/* `repr` of a str of ASCII, or of what follows the b of bytes. */
+static int pen_put_quoted(Pen *p, const char *text, Py_ssize_t len) {
+    if (buf_room(p->out, 5 * len + 4) < 0) return -1;
+    char *out = p->out->data + p->out->len;
+    *out++ = '\'';
+    Py_ssize_t i = 0;
+    while (i < len && IS_PLAIN[(unsigned char)text[i]]) i++;
+    memcpy(out, text, i);
+    out += i;
+    Py_ssize_t num_chars = len + 2;
+    if (i < len) {
+        char quote = memchr(text, '\'', len) && !memchr(text, '"', len) ? '"' : '\'';
+        if (quote == '"') {
+            out -= i + 1;
+            *out++ = '\\';
+            *out++ = '"';
+            memcpy(out, text, i);
+            out += i;
+        }
+        for (; i < len; i++) {
+            unsigned char c = text[i];
+            if (IS_PLAIN[c]) { *out++ = c; continue; }
+            if (c == '"') { *out++ = '\\'; *out++ = c; continue; }
+            if (c == '\'' && quote == '"') { *out++ = c; continue; }
+            *out++ = '\\';
+            *out++ = '\\';
+            num_chars++;
+            switch (c) {
+            case '\'': *out++ = c; break;
+            case '\\': *out++ = c; *out++ = c; break;
+            case '\n': *out++ = 'n'; break;
+            case '\r': *out++ = 'r'; break;
+            case '\t': *out++ = 't'; break;
+            default: *out++ = 'x'; *out++ = HEX[c >> 4]; *out++ = HEX[c & 15]; num_chars += 2;
+            }
+        }
+        if (quote == '"') *out++ = '\\';
+        *out++ = quote;
+    } else {
+        *out++ = '\'';
+    }
+    p->num_chars += num_chars;
+    p->out->len = out - p->out->data;
+    return 0;
+}
+
+static int pen_put_count(Pen *p, const char *before, Py_ssize_t num_left, const char *after) { /* ...(+N) */
     char text[64];
-    p->is_cut = true;
-    if (close[0] == '>') return pen_put(p, text, sprintf(text, " ...(+%zd)>", num_left));
-    if (len && close[0] == ',') { close++; len--; }
-    if (pen_put(p, text, sprintf(text, "%s...(+%zd)", separator, num_left)) < 0) return -1;
-    return pen_put(p, close, len);
+    return pen_put(p, text, sprintf(text, "%s...(+%zd)%s", before, num_left, after));
+}
+
+/* What a cut leaves out of an atom that is not written. */
+static int hash_atom(Pen *p, Class *cls, PyObject *value) {
+    uint64_t own = (uintptr_t)cls->type;
+    switch (cls->kind) {
+    case K_NAMED: own = (uintptr_t)value; break;
+    case K_FLOAT: {
+        double number = PyFloat_AS_DOUBLE(value);
+        uint64_t bits;
+        memcpy(&bits, &number, sizeof bits);
+        own = mix(own, number == number ? bits : 0);
+        break;
+    }
+    case K_INT: {
+        int overflow;
+        long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
+        own = mix(own, overflow ? (uint64_t)PyObject_Hash(value) * 31 + overflow : (uint64_t)number);
+        break;
+    }
+    case K_COMPLEX: { /* their hashes are the same for 0.0 and -0.0 */
+        Py_complex number = PyComplex_AsCComplex(value);
+        own = hash_of(own, (const char *)&number, sizeof number);
+        break;
+    }
+    default: {
+        Py_hash_t hash = PyObject_Hash(value);
+        if (hash == -1) return -1;
+        own = mix(own, hash);
+    }
+    }
+    p->hash = mix(p->hash, own);
+    return 0;
 }
 
 static int pen_atom(Pen *p, Class *cls, PyObject *value) {
@@ -563,150 +649,257 @@ static int pen_atom(Pen *p, Class *cls, PyObject *value) {
         return 0;
     }
     case K_STR: {
-        Py_ssize_t len = PyUnicode_GET_LENGTH(value);
-        if (p->max_chars >= 0 && len > p->max_chars) {
-            PyObject *part = PyUnicode_Substring(value, 0, p->max_chars);
-            if (part == NULL) return -1;
-            int done = pen_put_repr(p, part);
-            Py_DECREF(part);
+        Py_ssize_t len = PyUnicode_GET_LENGTH(value), num_left = p->max_chars >= 0 ? len - p->max_chars : 0;
+        if (num_left > 0) len = p->max_chars;
+        if (PyUnicode_IS_COMPACT_ASCII(value)) {
+            if (pen_put_quoted(p, (const char *)PyUnicode_1BYTE_DATA(value), len) < 0) return -1;
+        } else if (num_left <= 0) {
+            return pen_put_repr(p, value);
+        } else {
+            PyObject *part = PyUnicode_Substring(value, 0, len);
+            int done = part == NULL ? -1 : pen_put_repr(p, part);
+            Py_XDECREF(part);
             if (done < 0) return -1;
-            char text[40];
-            p->is_cut = true;
-            return pen_put(p, text, sprintf(text, "...(+%zd)", len - p->max_chars));
         }
-        if (!PyUnicode_IS_COMPACT_ASCII(value)) return pen_put_repr(p, value);
-        const char *chars = (const char *)PyUnicode_1BYTE_DATA(value);
-        for (Py_ssize_t i = 0; i < len; i++)
-            if (chars[i] < 0x20 || chars[i] == '\'' || chars[i] == '\\' || chars[i] == 0x7f) return pen_put_repr(p, value);
-        if (buf_room(p->out, len + 2) < 0) return -1;
-        char *at = p->out->data + p->out->len;
-        at[0] = '\'';
-        memcpy(at + 1, chars, len);
-        at[len + 1] = '\'';
-        p->out->len += len + 2;
-        p->num_chars += len + 2;
-        return 0;
+        if (num_left <= 0) return 0;
+        p->is_cut = true;
+        if (hash_atom(p, cls, value) < 0) return -1;
+        return pen_put_count(p, "", num_left, "");
+    }
+    case K_BYTES: {
+        Py_ssize_t len = PyBytes_GET_SIZE(value), num_left = p->max_chars >= 0 ? len - p->max_chars : 0;
+        if (PEN_PUT(p, "b") < 0 || pen_put_quoted(p, PyBytes_AS_STRING(value), num_left > 0 ? p->max_chars : len) < 0) return -1;
+        if (num_left <= 0) return 0;
+        p->is_cut = true;
+        if (hash_atom(p, cls, value) < 0) return -1;
+        return pen_put_count(p, "", num_left, "");
     }
     case K_FLOAT: {
-        char *text = PyOS_double_to_string(PyFloat_AS_DOUBLE(value), 'r', 0, Py_DTSF_ADD_DOT_0, NULL);
+        double number = PyFloat_AS_DOUBLE(value);
+        if (number > -1e15 && number < 1e15 && number == (double)(long long)number && (number != 0 || !signbit(number))) {
+            Py_ssize_t before = p->out->len;
+            if (buf_put_int(p->out, (long long)number) < 0) return -1;
+            p->num_chars += p->out->len - before;
+            return PEN_PUT(p, ".0");
+        }
+        char *text = PyOS_double_to_string(number, 'r', 0, Py_DTSF_ADD_DOT_0, NULL);
         if (text == NULL) return -1;
         int done = pen_put(p, text, strlen(text));
         PyMem_Free(text);
         return done;
     }
     case K_NAMED:
-        if (value == Py_None) return pen_put(p, "None", 4);
-        if (value == Py_True) return pen_put(p, "True", 4);
-        if (value == Py_False) return pen_put(p, "False", 5);
+        if (value == Py_None) return PEN_PUT(p, "None");
+        if (value == Py_True) return PEN_PUT(p, "True");
+        if (value == Py_False) return PEN_PUT(p, "False");
         return pen_put_repr(p, value);
     default:
         return pen_put_repr(p, value);
     }
 }
 
-static int pen_value(Pen *p, PyObject *value, int level);
+static inline int keep_word(Pen *p, uintptr_t word) { return p->keeps ? words_put(&p->t->words, word) : 0; }
 
-/* One item of a container: WRITTEN, ENOUGH or FAILED. */
-static inline int pen_item(Pen *p, PyObject *item, bool is_first, int level) {
-    if (!is_first && pen_put(p, ", ", 2) < 0) return FAILED;
-    return pen_value(p, item, level);
+static int keep_ref(Pen *p, PyObject *atom) {
+    if (!p->keeps) return 0;
+#if PY_VERSION_HEX >= 0x030C0000
+    if (_Py_IsImmortal(atom)) return 0;
+#endif
+    if (words_put(&p->t->refs, (uintptr_t)atom) < 0) return -1;
+    Py_INCREF(atom);
+    return 0;
+}
+
+static inline void pen_look_over(Pen *p) { p->is_over = p->max_chars >= 0 && p->num_chars > p->max_chars; }
+
+static int pen_container(Pen *p, Class *cls, PyObject *value, int level);
+
+static int unknown(Thread *t, PyTypeObject *type) {
+    Py_INCREF(type);
+    Py_XSETREF(t->unknown, (PyObject *)type);
+    return UNKNOWN;
 }
 
 static int pen_value(Pen *p, PyObject *value, int level) {
-    Engine *e = p->thread->engine;
-    Class *cls = classes_slot(&e->classes, Py_TYPE(value)); /* `take` has met them all */
-    if (cls->type == NULL) { PyErr_SetString(PyExc_SystemError, "a class that was not looked at"); return FAILED; }
-    if (IS_ATOM(cls->kind)) {
-        if (pen_atom(p, cls, value) < 0) return FAILED;
-        return p->max_chars >= 0 && p->num_chars > p->max_chars ? ENOUGH : WRITTEN;
+    Class *cls = classes_slot(&p->t->engine->classes, Py_TYPE(value));
+    if (cls->type == NULL) return unknown(p->t, Py_TYPE(value));
+    if (!IS_ATOM(cls->kind)) return pen_container(p, cls, value, level);
+    if (p->keeps) {
+        if (p->t->words.len > MAX_WORDS) return NOT_OURS;
+        if (words_put(&p->t->words, (uintptr_t)value) < 0 || keep_ref(p, value) < 0) return FAILED;
     }
-    const char *open, *close, *again;
-    Py_ssize_t num_items, limit;
-    PyObject *dict = value;
-    switch (cls->kind) {
-    case K_LIST: open = "["; close = "]"; again = "[...]"; num_items = Py_SIZE(value); break;
-    case K_TUPLE:
-        open = "("; again = "(...)"; num_items = Py_SIZE(value);
-        close = num_items == 1 ? ",)" : ")";
-        break;
-    case K_DICT: open = "{"; close = "}"; again = "{...}"; num_items = PyDict_GET_SIZE(value); break;
-    case K_SET:
-        open = "{"; close = "}"; again = "..."; num_items = PySet_GET_SIZE(value);
-        if (num_items == 0) return pen_put(p, "set()", 5) < 0 ? FAILED : WRITTEN;
-        break;
-    case K_FROZENSET:
-        open = "frozenset({"; close = "})"; again = "frozenset(...)"; num_items = PySet_GET_SIZE(value);
-        if (num_items == 0) return pen_put(p, "frozenset()", 11) < 0 ? FAILED : WRITTEN;
-        break;
-    case K_FUNCTION:
-        if (pen_put(p, "<function ", 10) < 0 || pen_put_str(p, ((PyFunctionObject *)value)->func_qualname) < 0) return FAILED;
-        return pen_put(p, ">", 1) < 0 ? FAILED : WRITTEN;
-    case K_CONSTANT:
-        p->num_chars += cls->num_chars;
-        return buf_put(p->out, PyBytes_AS_STRING(cls->text), PyBytes_GET_SIZE(cls->text)) < 0 ? FAILED : WRITTEN;
-    default: /* K_INSTANCE */
-        open = NULL; close = ">"; again = " ...>";
-        dict = PyObject_GenericGetDict(value, NULL);
-        if (dict == NULL) return FAILED;
-        Py_DECREF(dict);
-        num_items = PyDict_GET_SIZE(dict);
+    if (!WRITES(p)) return hash_atom(p, cls, value) < 0 ? FAILED : TAKEN;
+    if (pen_atom(p, cls, value) < 0) {
+        if (!PyErr_ExceptionMatches(PyExc_ValueError)) return FAILED;
+        PyErr_Clear(); /* an integer past the interpreter's digit limit */
+        return NOT_OURS;
     }
-    if (open == NULL) {
-        p->num_chars += cls->num_chars;
-        if (buf_put(p->out, PyBytes_AS_STRING(cls->text), PyBytes_GET_SIZE(cls->text)) < 0) return FAILED;
-    }
-    for (int k = 0; k < level; k++)
-        if (p->thread->above[k] == value) return pen_put(p, again, strlen(again)) < 0 ? FAILED : WRITTEN;
-    if (open != NULL && pen_put(p, open, strlen(open)) < 0) return FAILED;
-    if (e->max_depth >= 0 && level >= e->max_depth && num_items)
-        return pen_rest(p, num_items, close, strlen(close), "") < 0 ? FAILED : WRITTEN;
-    limit = e->max_items >= 0 && num_items > e->max_items ? e->max_items : num_items;
-    p->thread->above[level] = value;
-    PyObject *item, *key;
-    Py_ssize_t pos = 0;
-    int done = WRITTEN;
-    switch (cls->kind) {
-    case K_LIST: case K_TUPLE:
-        for (Py_ssize_t i = 0; done == WRITTEN && i < limit; i++) {
-            item = cls->kind == K_LIST ? PyList_GET_ITEM(value, i) : PyTuple_GET_ITEM(value, i);
-            done = pen_item(p, item, i == 0, level + 1);
-        }
-        break;
-    case K_SET: case K_FROZENSET: {
-        Py_hash_t hash;
-        for (Py_ssize_t i = 0; done == WRITTEN && i < limit && _PySet_NextEntry(value, &pos, &item, &hash); i++)
-            done = pen_item(p, item, i == 0, level + 1);
-        break;
-    }
-    default:
-        for (Py_ssize_t i = 0; done == WRITTEN && i < limit && PyDict_Next(dict, &pos, &key, &item); i++) {
-            if (cls->kind == K_DICT) {
-                done = pen_item(p, key, i == 0, level + 1);
-                if (done == WRITTEN && pen_put(p, ": ", 2) < 0) done = FAILED;
-            } else if (pen_put(p, " ", 1) < 0 || pen_put_str(p, key) < 0 || pen_put(p, "=", 1) < 0) {
-                done = FAILED;
-            }
-            if (done == WRITTEN) done = pen_value(p, item, level + 1);
-        }
-    }
-    if (done != WRITTEN) return done;
-    int end = limit < num_items ? pen_rest(p, num_items - limit, close, strlen(close), limit ? ", " : "")
-                                : pen_put(p, close, strlen(close));
-    if (end < 0) return FAILED;
-    return p->max_chars >= 0 && p->num_chars > p->max_chars ? ENOUGH : WRITTEN;
+    pen_look_over(p);
+    return TAKEN;
 }
 
-/* Cut the raw text after so many characters. */
-static int pen_cut(Pen *p) {
-    Py_ssize_t at = p->max_chars;
-    if (p->num_chars != p->out->len) {
-        Py_ssize_t chars = 0;
-        for (at = 0; at < p->out->len; at++)
-            if ((p->out->data[at] & 0xC0) != 0x80 && chars++ == p->max_chars) break;
+static int pen_again(Pen *p, Class *cls, const char *again, int level, int above) {
+    if (p->keeps && words_put(&p->t->words, (uintptr_t)above << 2 | AGAIN) < 0) return FAILED;
+    if (!WRITES(p)) {
+        p->hash = mix(p->hash, 0xA6A1 + level - above);
+        return TAKEN;
     }
-    p->out->len = at;
+    if (cls->text != NULL && pen_put_class(p, cls) < 0) return FAILED;
+    if (pen_put(p, again, strlen(again)) < 0) return FAILED;
+    pen_look_over(p);
+    return TAKEN;
+}
+
+/* A text without parts. `word` is the second one of its snapshot. */
+static int pen_constant(Pen *p, Class *cls, PyObject *value) {
+    PyObject *name = NULL;
+    if (cls->kind == K_FUNCTION) {
+        name = ((PyFunctionObject *)value)->func_qualname;
+        if (!PyUnicode_CheckExact(name)) return NOT_OURS;
+        if (keep_ref(p, name) < 0) return FAILED;
+    }
+    if (keep_word(p, (uintptr_t)cls->type) < 0 || keep_word(p, (uintptr_t)name) < 0) return FAILED;
+    if (!WRITES(p)) {
+        p->hash = name ? mix(p->hash, (uint64_t)PyObject_Hash(name)) : hash_of(p->hash, PyBytes_AS_STRING(cls->text), PyBytes_GET_SIZE(cls->text));
+        return TAKEN;
+    }
+    if (name == NULL ? pen_put_class(p, cls) < 0
+                     : PEN_PUT(p, "<function ") < 0 || pen_put_str(p, name) < 0 || PEN_PUT(p, ">") < 0)
+        return FAILED;
+    pen_look_over(p);
+    return TAKEN;
+}
+
+/* The items from here on are not shown. */
+static int pen_rest(Pen *p, Py_ssize_t num_left, bool is_first, const char *close) {
     p->is_cut = true;
-    return PUT(p->out, "...");
+    if (WRITES(p)) {
+        const char *before = close[0] == '>' ? " " : is_first ? "" : ", ";
+        if (pen_put_count(p, before, num_left, close + (close[0] == ',')) < 0) return -1;
+        pen_look_over(p);
+    }
+    p->num_muted++;
+    return 0;
+}
+
+static int pen_container(Pen *p, Class *cls, PyObject *value, int level) {
+    Thread *t = p->t;
+    Engine *e = t->engine;
+    if (level >= MAX_LEVEL || cls->kind == K_OTHER || (p->keeps && t->words.len > MAX_WORDS)) return NOT_OURS;
+    const char *open = "", *close = "]", *again = "[...]";
+    Py_ssize_t size = 0;
+    PyObject **items = NULL, *item, *key;
+    Attributes attributes;
+    switch (cls->kind) {
+    case K_LIST:
+        open = "[";
+        size = Py_SIZE(value);
+        items = ((PyListObject *)value)->ob_item;
+        break;
+    case K_TUPLE:
+        open = "("; again = "(...)";
+        size = Py_SIZE(value);
+        close = size == 1 ? ",)" : ")";
+        items = ((PyTupleObject *)value)->ob_item;
+        break;
+    case K_DICT: open = "{"; close = "}"; again = "{...}"; size = PyDict_GET_SIZE(value); break;
+    case K_SET:
+        size = PySet_GET_SIZE(value);
+        open = size ? "{" : "set("; close = size ? "}" : ")"; again = "...";
+        break;
+    case K_FROZENSET:
+        size = PySet_GET_SIZE(value);
+        open = size ? "frozenset({" : "frozenset("; close = size ? "})" : ")"; again = "frozenset(...)";
+        break;
+    case K_EXCEPTION: {
+        PyObject *args = ((PyBaseExceptionObject *)value)->args;
+        if (args == NULL) return NOT_OURS;
+        close = ")"; again = "...)";
+        size = PyTuple_GET_SIZE(args);
+        items = ((PyTupleObject *)args)->ob_item;
+        break;
+    }
+    case K_INSTANCE:
+        if (!attributes_of(value, &attributes)) return NOT_OURS;
+        close = ">"; again = " ...>";
+        size = attributes.size;
+        break;
+    default:
+        if (level && keep_word(p, BELOW) < 0) return FAILED;
+        return pen_constant(p, cls, value);
+    }
+    for (int k = 0; k < level; k++)
+        if (t->above[k] == value) return pen_again(p, cls, again, level, k);
+    if (level && keep_word(p, BELOW) < 0) return FAILED;
+    t->above[level] = value;
+    Py_ssize_t begin = t->words.len;
+    if (keep_word(p, (uintptr_t)cls->type) < 0 || keep_word(p, (uintptr_t)size << 1) < 0) return FAILED;
+    if (!WRITES(p)) {
+        p->hash = cls->text ? hash_of(p->hash, PyBytes_AS_STRING(cls->text), PyBytes_GET_SIZE(cls->text)) : mix(p->hash, (uintptr_t)cls->type);
+        p->hash = mix(p->hash, (uint64_t)size);
+    } else if (cls->text ? pen_put_class(p, cls) < 0 : pen_put(p, open, strlen(open)) < 0) {
+        return FAILED;
+    }
+    Py_ssize_t limit = e->max_depth >= 0 && level >= e->max_depth ? 0 : e->max_items >= 0 && size > e->max_items ? e->max_items : size;
+    const bool is_sequence = cls->kind == K_LIST || cls->kind == K_TUPLE || cls->kind == K_EXCEPTION;
+    Py_ssize_t pos = 0, i = 0;
+    Py_hash_t hash;
+    for (;; i++) {
+        key = NULL;
+        if (is_sequence) {
+            if (i >= size) break;
+            item = items[i];
+        } else if (cls->kind == K_DICT) {
+            if (!PyDict_Next(value, &pos, &key, &item)) break;
+        } else if (cls->kind == K_INSTANCE) {
+            if (!attributes_next(&attributes, &key, &item)) break;
+            if (!PyUnicode_CheckExact(key)) return NOT_OURS;
+        } else if (!_PySet_NextEntry(value, &pos, &item, &hash)) {
+            break;
+        }
+        if (i == limit && pen_rest(p, size - limit, limit == 0, close) < 0) return FAILED;
+        if (!p->keeps && !WRITES(p)) break; /* nothing more of it is wanted */
+        if (cls->kind == K_INSTANCE) {
+            if (keep_word(p, (uintptr_t)key) < 0 || keep_ref(p, key) < 0) return FAILED;
+            if (!WRITES(p)) p->hash = mix(p->hash, (uint64_t)PyObject_Hash(key));
+            else if (PEN_PUT(p, " ") < 0 || pen_put_str(p, key) < 0 || PEN_PUT(p, "=") < 0) return FAILED;
+        } else if (i && WRITES(p) && PEN_PUT(p, ", ") < 0) {
+            return FAILED;
+        }
+        if (cls->kind == K_DICT) {
+            int done = pen_value(p, key, level + 1);
+            if (done != TAKEN) return done;
+            if (WRITES(p) && PEN_PUT(p, ": ") < 0) return FAILED;
+        }
+        int done = pen_value(p, item, level + 1);
+        if (done != TAKEN) return done;
+    }
+    if (p->keeps && is_sequence && t->words.len - begin == size + 2) t->words.data[begin + 1] |= 1;
+    if (limit < size) {
+        p->num_muted -= i >= limit;
+    } else if (WRITES(p)) {
+        if (pen_put(p, close, strlen(close)) < 0) return FAILED;
+        pen_look_over(p);
+    }
+    return TAKEN;
+}
+
+/* End a text that is too long. */
+static int pen_cut(Pen *p) {
+    Buf *b = p->out;
+    Py_ssize_t at = p->start + p->max_chars;
+    if (p->num_chars != b->len - p->start) {
+        Py_ssize_t chars = 0;
+        for (at = p->start; at < b->len && chars < p->max_chars; chars++) {
+            if (b->data[at] == '\\') at += b->data[at + 1] == 'u' ? 6 : 2;
+            else at++;
+            while (at < b->len && (b->data[at] & 0xC0) == 0x80) at++;
+        }
+    }
+    p->hash = hash_of(p->hash, b->data + at, b->len - at);
+    b->len = at;
+    p->is_cut = true;
+    return PUT(b, "...");
 }
 
 /* -- what a value looks like now ---------------------------------------------------------------------------------- */
@@ -721,14 +914,15 @@ static void seen_clear(Seen *s) {
     s->is_shown = s->is_cut = s->has_hash = s->has_words = false;
 }
 
-/* Put a new text in place. SAME where it is the one that was there, uncut. */
-static Look seen_text(Thread *t, Seen *s, bool is_cut) {
-    t->json.len = 0;
-    if (put_json_string(&t->json, t->raw.data, t->raw.len) < 0) return ERROR;
-    bool same = s->is_shown && !s->is_cut && !is_cut && s->text.len == t->json.len &&
+/* Put the new text, in `t->json`, in place. SAME where the uncut one is the one that was there. */
+static Look seen_text(Thread *t, Seen *s, bool is_cut, uint64_t hash, bool has_hash) {
+    bool same = s->is_shown && s->is_cut == is_cut && s->text.len == t->json.len &&
                 !memcmp(s->text.data, t->json.data, t->json.len);
-    s->is_cut = is_cut;
+    if (same && is_cut) same = has_hash && s->has_hash && s->hash == hash;
     s->is_shown = true;
+    s->is_cut = is_cut;
+    s->has_hash = has_hash;
+    s->hash = hash;
     if (same) return SAME;
     Buf old = s->text;
     s->text = t->json;
@@ -751,97 +945,104 @@ static Look look_other(Thread *t, PyObject *value, Seen *s) {
     Py_CLEAR(s->ref);
     refs_clear(&s->refs);
     s->words.len = 0;
-    s->has_words = s->has_hash = false;
-    Pen pen = {t, &t->raw, 0, -1, false};
-    t->raw.len = 0;
-    if (pen_put_str(&pen, text) < 0) { Py_DECREF(found); return ERROR; }
-    Look look = seen_text(t, s, is_cut);
+    s->has_words = false;
+    Pen pen = {t, &t->json, 0, 0, -1};
+    t->json.len = 0;
+    if (PUT(&t->json, "\"") < 0 || pen_put_str(&pen, text) < 0 || PUT(&t->json, "\"") < 0) { Py_DECREF(found); return ERROR; }
+    Look look = seen_text(t, s, is_cut, 0, false);
     Py_XSETREF(s->other, found);
-    if (look == ERROR) return ERROR;
     return had_other ? (same ? SAME : CHANGED) : look;
+}
+
+/* The text of an atom, in quotes. NOT_OURS: an integer past the interpreter's digit limit. */
+static int write_atom(Pen *p, Class *cls, PyObject *value) {
+    if (PUT(p->out, "\"") < 0) return FAILED;
+    p->start = p->out->len;
+    if (pen_atom(p, cls, value) < 0) {
+        if (!PyErr_ExceptionMatches(PyExc_ValueError)) return FAILED;
+        PyErr_Clear();
+        return NOT_OURS;
+    }
+    if (!p->is_cut && p->max_chars >= 0 && p->num_chars > p->max_chars && pen_cut(p) < 0) return FAILED;
+    return PUT(p->out, "\"") < 0 ? FAILED : TAKEN;
+}
+
+/* The same of any value; a class that was never met is described first. */
+static int write_value(Pen *p, Class *cls, PyObject *value) {
+    Thread *t = p->t;
+    Engine *e = t->engine;
+    if (IS_ATOM(cls->kind)) return write_atom(p, cls, value);
+    if (e->is_repr || cls->kind == K_OTHER) return NOT_OURS;
+    const Pen fresh = *p;
+    const Py_ssize_t begin = p->out->len;
+    int done = UNKNOWN;
+    for (int round = 0; done == UNKNOWN && round < MAX_ROUNDS; round++) {
+        if (round) {
+            if (class_of(e, (PyTypeObject *)t->unknown) == NULL) return FAILED;
+            cls = class_of(e, Py_TYPE(value)); /* the table may have moved */
+            if (cls == NULL) return FAILED;
+        }
+        *p = fresh;
+        p->out->len = begin;
+        t->words.len = 0;
+        refs_clear(&t->refs);
+        if (PUT(p->out, "\"") < 0) return FAILED;
+        p->start = p->out->len;
+        done = pen_container(p, cls, value, 0);
+    }
+    Py_CLEAR(t->unknown);
+    if (done == FAILED) return FAILED;
+    if (done != TAKEN) {
+        refs_clear(&t->refs);
+        return NOT_OURS;
+    }
+    if (p->max_chars >= 0 && p->num_chars > p->max_chars && pen_cut(p) < 0) return FAILED;
+    return PUT(p->out, "\"") < 0 ? FAILED : TAKEN;
 }
 
 static Look look_now(Thread *t, PyObject *value, Seen *s) {
     Engine *e = t->engine;
     Class *cls = class_of(e, Py_TYPE(value));
     if (cls == NULL) return ERROR;
-    Pen pen = {t, &t->raw, 0, e->max_chars, false};
+    Pen pen = {t, &t->json, 0, 0, e->max_chars};
+    t->json.len = 0;
     if (IS_ATOM(cls->kind)) {
-        t->raw.len = 0;
-        if (pen_atom(&pen, cls, value) < 0) {
-            if (!PyErr_ExceptionMatches(PyExc_ValueError)) return ERROR;
-            PyErr_Clear(); /* an integer past the interpreter's digit limit */
-            return look_other(t, value, s);
+        int done = write_atom(&pen, cls, value);
+        if (done != TAKEN) return done == FAILED ? ERROR : look_other(t, value, s);
+        if (s->other) Py_CLEAR(s->other);
+        if (s->has_words) {
+            refs_clear(&s->refs);
+            s->has_words = false;
         }
-        if (!pen.is_cut && e->max_chars >= 0 && pen.num_chars > e->max_chars && cls->kind == K_ATOM)
-            return look_other(t, value, s); /* bytes are cut by what they hold */
-        if (!pen.is_cut && e->max_chars >= 0 && pen.num_chars > e->max_chars && pen_cut(&pen) < 0) return ERROR;
-        uint64_t hash = 0;
-        bool same_hash = false;
-        if (pen.is_cut) {
-            Py_hash_t own = PyObject_Hash(value);
-            if (own == -1) return ERROR;
-            hash = mix(mix((uintptr_t)cls->type, own), cls->kind == K_STR ? PyUnicode_GET_LENGTH(value) : 0);
-            same_hash = s->is_shown && s->has_hash && s->ref && s->hash == hash;
-        }
-        Py_CLEAR(s->other);
-        refs_clear(&s->refs);
-        s->words.len = 0;
-        s->has_words = false;
-        s->has_hash = pen.is_cut;
-        s->hash = hash;
-        Look found = seen_text(t, s, pen.is_cut);
+        Look found = seen_text(t, s, pen.is_cut, pen.hash, true);
         Py_INCREF(value);
         Py_XSETREF(s->ref, value);
-        return found == CHANGED && same_hash ? SAME : found;
+        return found;
     }
-    if (e->is_repr || cls->kind == K_OTHER) return look_other(t, value, s);
     if (s->has_words) {
         Py_ssize_t at = 0;
         if (still(t, &s->words, &at, value, 0) && at == s->words.len) return SAME;
     }
-    uint64_t hash;
-    int taken = UNKNOWN;
-    for (int round = 0; taken == UNKNOWN && round < MAX_ROUNDS; round++) {
-        if (round && class_of(e, (PyTypeObject *)t->unknown) == NULL) return ERROR;
-        t->words.len = 0;
+    pen.keeps = true;
+    int done = write_value(&pen, cls, value);
+    if (done != TAKEN) {
         refs_clear(&t->refs);
-        hash = 0;
-        taken = take(t, value, 0, &hash);
-    }
-    Py_CLEAR(t->unknown);
-    if (taken == FAILED_TO) return ERROR;
-    if (taken != TAKEN) {
-        refs_clear(&t->refs);
-        return look_other(t, value, s);
+        return done == FAILED ? ERROR : look_other(t, value, s);
     }
     Words words = s->words, refs = s->refs;
     s->words = t->words;
     s->refs = t->refs;
     t->words = words;
     t->refs = refs;
-    bool same = s->is_shown && s->has_hash && !s->ref && s->hash == hash;
+    Look found = seen_text(t, s, pen.is_cut, pen.hash, true);
+    s->has_words = true;
+    refs_clear(&t->refs);
     Py_CLEAR(s->ref);
     Py_CLEAR(s->other);
-    s->has_words = s->has_hash = true;
-    s->hash = hash;
-    if (same) {
-        refs_clear(&t->refs);
-        return SAME;
-    }
-    t->raw.len = 0;
-    int done = pen_value(&pen, value, 0);
-    refs_clear(&t->refs);
-    if (done == FAILED) {
-        if (!PyErr_ExceptionMatches(PyExc_ValueError)) return ERROR;
-        PyErr_Clear();
-        return look_other(t, value, s);
-    }
-    if (e->max_chars >= 0 && pen.num_chars > e->max_chars && pen_cut(&pen) < 0) return ERROR;
-    return seen_text(t, s, pen.is_cut);
+    return found;
 }
 
-static Look look(Thread *t, PyObject *value, Seen *s) {
+static inline Look look(Thread *t, PyObject *value, Seen *s) {
     Py_INCREF(value); /* another thread may take it out of a closure's cell meanwhile */
     Look found = look_now(t, value, s);
     Py_DECREF(value);
@@ -1030,17 +1231,23 @@ static int put_locals(Thread *t, Activation *a, bool is_full, bool has_started) 
 /* `,"value":"..."` of a value that is shown once. */
 static int put_value(Thread *t, PyObject *value) {
     if (PUT(&t->tape, ",\"value\":") < 0) return -1;
+    Class *cls = class_of(t->engine, Py_TYPE(value));
+    if (cls == NULL) return -1;
+    Py_ssize_t begin = t->tape.len;
+    Pen pen = {t, &t->tape, 0, 0, t->engine->max_chars};
+    int done = write_value(&pen, cls, value);
+    if (done == FAILED) return -1;
+    if (done == TAKEN) {
+        t->num_cut += pen.is_cut;
+        return 0;
+    }
+    t->tape.len = begin;
     Seen once;
     memset(&once, 0, sizeof once);
-    int done = look(t, value, &once) == ERROR ? -1 : 0;
-    if (done == 0) {
-        t->num_cut += once.is_cut;
-        done = buf_put(&t->tape, once.text.data, once.text.len);
-    }
+    done = look_other(t, value, &once) == ERROR ? -1 : buf_put(&t->tape, once.text.data, once.text.len);
+    t->num_cut += once.is_cut;
     seen_clear(&once);
     PyMem_RawFree(once.text.data);
-    PyMem_RawFree(once.words.data);
-    PyMem_RawFree(once.refs.data);
     return done;
 }
 
@@ -1635,7 +1842,6 @@ static void thread_dealloc(Thread *t) {
     PyMem_RawFree(t->stack);
     PyMem_RawFree(t->tape.data);
     PyMem_RawFree(t->ends.data);
-    PyMem_RawFree(t->raw.data);
     PyMem_RawFree(t->json.data);
     PyMem_RawFree(t->words.data);
     refs_clear(&t->refs);
@@ -1740,7 +1946,7 @@ static int engine_init(Engine *e, PyObject *args, PyObject *kwargs) {
     const struct { PyTypeObject *type; Kind kind; } known[] = {
         {&PyLong_Type, K_INT}, {&PyUnicode_Type, K_STR}, {&PyFloat_Type, K_FLOAT}, {&PyBool_Type, K_NAMED},
         {Py_TYPE(Py_None), K_NAMED}, {Py_TYPE(Py_Ellipsis), K_NAMED}, {Py_TYPE(Py_NotImplemented), K_NAMED},
-        {&PyBytes_Type, K_ATOM}, {&PyComplex_Type, K_ATOM},
+        {&PyBytes_Type, K_BYTES}, {&PyComplex_Type, K_COMPLEX},
         {&PyList_Type, K_LIST}, {&PyTuple_Type, K_TUPLE}, {&PyDict_Type, K_DICT}, {&PySet_Type, K_SET},
         {&PyFrozenSet_Type, K_FROZENSET},
     };

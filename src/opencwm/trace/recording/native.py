@@ -27,7 +27,7 @@ from .frame import Frame
 from .instances import handler_of
 from .options import Options
 from .scope import CodeInfo, Scope
-from .shapes import class_name, nameless
+from .shapes import class_name, exception, nameless
 
 SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "native.c")
 VERSIONS = ((3, 11), (3, 13))
@@ -128,14 +128,16 @@ def _import(path: str) -> ModuleType:
 
 
 def describe(cls: type) -> Tuple[str, Optional[bytes]]:
-    """How `native.c` may write the instances of a class: as an instance with a `__dict__`, as one constant text, as a
-    function; or not at all."""
+    """How `native.c` may write the instances of a class: as an instance with a `__dict__`, as an exception, as one
+    constant text, as a function; or not at all."""
     if cls is FunctionType:
         return "function", None
     handler = handler_of(cls)
     try:
         if handler is nameless:
             return "constant", "<{}>".format(class_name(cls)).encode()
+        if handler is exception:
+            return "exception", (class_name(cls) + "(").encode()
         if hasattr(handler, "dict_of"):
             return "instance", ("<" + class_name(cls)).encode()
     except UnicodeEncodeError:
