@@ -93,10 +93,9 @@ class Tape:
         self.frames.append(text)
         return True
 
-    @property
-    def text(self) -> str:
-        """All frames, with commas between them."""
-        return ",".join(self.frames)
+    def text(self, before: str, after: str) -> str:
+        """All frames, with commas between them, between two texts."""
+        return before + ",".join(self.frames) + after
 
     @property
     def num_frames(self) -> int:

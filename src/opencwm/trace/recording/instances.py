@@ -201,10 +201,17 @@ def _state_reader(cls: type, mro: Tuple[type, ...]) -> Callable[[Any], List[Tupl
                 continue
         return found
 
-    if dict_of is None or slots:
+    if dict_of is None and not slots:
+        return _nothing
+    if slots:
         return read
     setattr(read_dict, "dict_of", dict_of)  # noqa: B010
     return read_dict
+
+
+def _nothing(value: Any) -> List[Tuple[str, Any]]:
+    """Of instances without a state that Python code can reach."""
+    return []
 
 
 def _slot_names(base: type) -> List[str]:
@@ -240,6 +247,8 @@ def _instance_handler(cls: type, mro: Tuple[type, ...]) -> Handler:
     base_handler = next((handler for base, handler in _subclassable() if inherits(mro, base)), None)
     if base_text is not None:
         base_handler = by_repr(base_text)
+    if base_handler is None and state is _nothing:
+        return nameless
 
     def handler(value: Any, limit: Optional[int]) -> Shape:
         children = [(labels[name], item) for name, item in state(value)]

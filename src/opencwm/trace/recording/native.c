@@ -192,6 +192,7 @@ typedef struct {
     Name *names;
     PyObject **places; /* bytes by line, from first_line on */
     int first_line, num_lines;
+    int *lines; /* by instruction, where it was asked for; 0: not yet */
     int32_t *fold_inside; /* by instruction: index of its comprehension, or -1; NULL: no comprehension */
     unsigned char *fold_starts;
     int *fold_lines; /* by index */
@@ -270,12 +271,12 @@ typedef struct Thread {
     bool is_live;
     bool is_odd; /* some text holds lone surrogates */
     long long num_cut;
-    Buf tape;
-    Words ends; /* of each frame */
     Activation **stack;
     int height, room;
-    Buf json; /* scratch */
-    Words words, refs;
+    Buf tape;
+    Words ends;        /* of each frame */
+    Buf json;          /* scratch */
+    Words words, refs; /* scratch */
     PyObject *above[128]; /* containers around the one that is looked at */
     PyObject *unknown;    /* a class that was met and never described */
 } Thread;
@@ -1072,17 +1073,25 @@ static int tape_odd(Thread *t, Py_ssize_t start) {
     return 0;
 }
 
+/* To a few milliseconds where the system has a clock that is cheap to read: it is asked at every frame. */
+#ifdef CLOCK_MONOTONIC_COARSE
+#define CLOCK CLOCK_MONOTONIC_COARSE
+#else
+#define CLOCK CLOCK_MONOTONIC
+#endif
+
 static double now(void) {
     struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
+    clock_gettime(CLOCK, &time);
     return time.tv_sec + time.tv_nsec * 1e-9;
 }
 
-/* The frame that was written from `start` on is kept, or the budget is spent: then BudgetStop may be raised (-1). */
+/* The frame that was written from `start` on is kept, or the budget is spent: then BudgetStop may be raised (-1).
+   A comma stands before all frames but the first. */
 static int tape_end(Thread *t, Py_ssize_t start) {
     Engine *e = t->engine;
     if (t->is_odd && tape_odd(t, start) < 0) return -1;
-    long long size = t->tape.len - start;
+    long long size = t->tape.len - start - (t->ends.len != 0);
     if (!e->is_spent && e->num_frames < e->max_frames && e->num_bytes + size <= e->max_bytes &&
         (e->deadline == 0 || now() <= e->deadline)) {
         e->num_frames++;
@@ -1096,7 +1105,17 @@ static int tape_end(Thread *t, Py_ssize_t start) {
     return done == NULL ? -1 : 0;
 }
 
-static PyObject *place_of(Thread *t, Code *c, int line) {
+static const char LINE[] = "line";
+
+static PyObject *new_place(Thread *t, Code *c, int line);
+
+static inline PyObject *place_of(Thread *t, Code *c, int line) {
+    int index = line - c->first_line;
+    if (index >= 0 && index < c->num_lines && c->places[index] != NULL && !c->is_odd) return c->places[index];
+    return new_place(t, c, line);
+}
+
+static PyObject *new_place(Thread *t, Code *c, int line) {
     int index = line - c->first_line;
     if (index < 0 || index >= c->num_lines) {
         int first = c->num_lines == 0 || line < c->first_line ? line : c->first_line;
@@ -1120,14 +1139,33 @@ static PyObject *place_of(Thread *t, Code *c, int line) {
     return c->places[index];
 }
 
+/* A frame begins, up to its place. */
 static int put_head(Thread *t, const char *event, const char *cause, int depth, Code *c, int line) {
     PyObject *place = place_of(t, c, line);
     if (place == NULL) return -1;
     Buf *b = &t->tape;
-    if (PUT(b, "{\"event\":\"") < 0 || buf_put(b, event, strlen(event)) < 0 || PUT(b, "\",") < 0) return -1;
-    if (cause != NULL && (PUT(b, "\"cause\":\"") < 0 || buf_put(b, cause, strlen(cause)) < 0 || PUT(b, "\",") < 0)) return -1;
-    if (PUT(b, "\"depth\":") < 0 || buf_put_int(b, depth) < 0 || PUT(b, ",") < 0) return -1;
-    return buf_put(b, PyBytes_AS_STRING(place), PyBytes_GET_SIZE(place));
+    Py_ssize_t len = PyBytes_GET_SIZE(place);
+    if (buf_room(b, len + 128) < 0) return -1;
+    char *out = b->data + b->len;
+#define OUT(literal) (memcpy(out, literal, sizeof(literal) - 1), out += sizeof(literal) - 1)
+    if (t->ends.len) *out++ = ',';
+    if (event == LINE) {
+        OUT("{\"event\":\"line\",\"depth\":");
+    } else {
+        OUT("{\"event\":\"");
+        out = stpcpy(out, event);
+        if (cause != NULL) {
+            OUT("\",\"cause\":\"");
+            out = stpcpy(out, cause);
+        }
+        OUT("\",\"depth\":");
+    }
+#undef OUT
+    out = digits_of(depth, out);
+    *out++ = ',';
+    memcpy(out, PyBytes_AS_STRING(place), len);
+    b->len = out + len - b->data;
+    return 0;
 }
 
 /* -- locals ------------------------------------------------------------------------------------------------------- */
@@ -1135,6 +1173,7 @@ static int put_head(Thread *t, const char *event, const char *cause, int depth, 
 /* Borrowed; NULL where the name is not bound. */
 static inline PyObject *slot_value(IFrame *frame, PyCodeObject *code, const Name *name, bool has_started) {
     PyObject *value = frame->localsplus[name->slot];
+    if (!(name->kind & (CO_FAST_FREE | CO_FAST_CELL))) return value;
     if (name->kind & CO_FAST_FREE) {
         if (value == NULL) {
 #if PY_VERSION_HEX < 0x030C0000
@@ -1171,13 +1210,40 @@ static int put_name(Buf *b, PyObject *label) { /* a label without its colon */
     return buf_put(b, PyBytes_AS_STRING(label), PyBytes_GET_SIZE(label) - 1);
 }
 
+static int put_removed(Thread *t, Activation *a, bool has_started) {
+    Code *c = a->code;
+    bool is_first = true;
+    for (int i = 0; i < c->num_names; i++) {
+        Seen *s = &a->seen[i];
+        if (!s->is_shown || slot_value(a->frame, c->code, &c->names[i], has_started) != NULL) continue;
+        seen_clear(s);
+        if ((!is_first && PUT(&t->tape, ",") < 0) || put_name(&t->tape, c->names[i].label) < 0) return -1;
+        is_first = false;
+    }
+    return 0;
+}
+
+static int put_order(Thread *t, Activation *a) {
+    Code *c = a->code;
+    bool is_first = true;
+    if (PUT(&t->tape, ",\"order\":[") < 0) return -1;
+    for (int i = 0; i < c->num_names; i++) {
+        if (!a->seen[i].is_shown) continue;
+        if ((!is_first && PUT(&t->tape, ",") < 0) || put_name(&t->tape, c->names[i].label) < 0) return -1;
+        is_first = false;
+    }
+    return PUT(&t->tape, "]");
+}
+
+/* The rest of a frame with locals. */
 static int put_locals(Thread *t, Activation *a, bool is_full, bool has_started) {
     Code *c = a->code;
-    if (!c->is_function) return put_names(t, a, is_full);
     Buf *b = &t->tape;
-    bool is_first = true, has_new = false, is_reordered = false;
+    if (!c->is_function) return put_names(t, a, is_full) < 0 ? -1 : PUT(b, "}");
+    bool has_new = false, is_reordered = false;
     int num_removed = 0;
     if (PUT(b, ",\"locals\":{\"set\":{") < 0) return -1;
+    const Py_ssize_t begin = b->len;
     for (int i = 0; i < c->num_names; i++) {
         Seen *s = &a->seen[i];
         PyObject *value = slot_value(a->frame, c->code, &c->names[i], has_started);
@@ -1198,34 +1264,21 @@ static int put_locals(Thread *t, Activation *a, bool is_full, bool has_started) 
                 if (found == SAME && !is_full) continue;
             }
         }
-        if (!is_first && PUT(b, ",") < 0) return -1;
-        is_first = false;
         PyObject *label = c->names[i].label;
-        if (buf_put(b, PyBytes_AS_STRING(label), PyBytes_GET_SIZE(label)) < 0) return -1;
-        if (buf_put(b, s->text.data, s->text.len) < 0) return -1;
+        Py_ssize_t len = PyBytes_GET_SIZE(label);
+        if (buf_room(b, len + s->text.len + 1) < 0) return -1;
+        char *out = b->data + b->len;
+        if (b->len != begin) *out++ = ',';
+        memcpy(out, PyBytes_AS_STRING(label), len);
+        memcpy(out + len, s->text.data, s->text.len);
+        b->len = out + len + s->text.len - b->data;
         t->num_cut += s->is_cut;
     }
-    if (PUT(b, "},\"removed\":[") < 0) return -1;
-    is_first = true;
-    for (int i = 0; num_removed && i < c->num_names; i++) {
-        Seen *s = &a->seen[i];
-        if (!s->is_shown || slot_value(a->frame, c->code, &c->names[i], has_started) != NULL) continue;
-        seen_clear(s);
-        if ((!is_first && PUT(b, ",") < 0) || put_name(b, c->names[i].label) < 0) return -1;
-        is_first = false;
-    }
-    if (PUT(b, "]") < 0) return -1;
-    if (is_reordered && !is_full) {
-        if (PUT(b, ",\"order\":[") < 0) return -1;
-        is_first = true;
-        for (int i = 0; i < c->num_names; i++) {
-            if (!a->seen[i].is_shown) continue;
-            if ((!is_first && PUT(b, ",") < 0) || put_name(b, c->names[i].label) < 0) return -1;
-            is_first = false;
-        }
-        if (PUT(b, "]") < 0) return -1;
-    }
-    return PUT(b, "}");
+    is_reordered &= !is_full;
+    if (!num_removed && !is_reordered) return PUT(b, "},\"removed\":[]}}");
+    if (PUT(b, "},\"removed\":[") < 0 || (num_removed && put_removed(t, a, has_started) < 0) || PUT(b, "]") < 0) return -1;
+    if (is_reordered && put_order(t, a) < 0) return -1;
+    return PUT(b, "}}");
 }
 
 /* `,"value":"..."` of a value that is shown once. */
@@ -1363,6 +1416,7 @@ static void code_free(Code *c) {
     for (int i = 0; i < c->num_lines; i++) Py_XDECREF(c->places[i]);
     PyMem_RawFree(c->names);
     PyMem_RawFree(c->places);
+    PyMem_RawFree(c->lines);
     PyMem_RawFree(c->fold_inside);
     PyMem_RawFree(c->fold_starts);
     PyMem_RawFree(c->fold_lines);
@@ -1564,7 +1618,7 @@ static int on_call(Thread *t, const Place *at, Code *c) {
     if (c->fold_inside) fold_show(a, line);
     Py_ssize_t start = t->tape.len;
     if (put_head(t, "call", cause, a->depth, c, line) < 0) return -1;
-    if (put_locals(t, a, true, at->offset >= 0) < 0 || PUT(&t->tape, "}") < 0) return -1;
+    if (put_locals(t, a, true, at->offset >= 0) < 0) return -1;
     return tape_end(t, start);
 }
 
@@ -1591,8 +1645,8 @@ static int on_line(Thread *t, Activation *a, const Place *at) {
     bool is_full = a->is_full_next;
     a->is_full_next = false;
     Py_ssize_t start = t->tape.len;
-    if (put_head(t, "line", NULL, a->depth, c, line) < 0) return -1;
-    if (put_locals(t, a, is_full, true) < 0 || PUT(&t->tape, "}") < 0) return -1;
+    if (put_head(t, LINE, NULL, a->depth, c, line) < 0) return -1;
+    if (put_locals(t, a, is_full, true) < 0) return -1;
     return tape_end(t, start);
 }
 
@@ -1716,6 +1770,15 @@ static Thread *thread_here(Engine *e) {
     return e->last_thread;
 }
 
+/* -1: the instruction has none. */
+static int line_of(Code *c, int offset) {
+    if (c->lines == NULL) c->lines = PyMem_RawCalloc(c->num_code / 2 + 1, sizeof *c->lines);
+    if (c->lines == NULL || offset < 0) return PyCode_Addr2Line(c->code, offset);
+    int *line = &c->lines[offset / 2];
+    if (*line == 0) *line = PyCode_Addr2Line(c->code, offset);
+    return *line;
+}
+
 /* `line` -1: the one of the frame's instruction. Returns what the interpreter expects of a callback. */
 static PyObject *monitored(Engine *e, PyObject *code, int what, PyObject *arg, int line) {
     Thread *t = thread_here(e);
@@ -1725,17 +1788,21 @@ static PyObject *monitored(Engine *e, PyObject *code, int what, PyObject *arg, i
     }
     IFrame *frame = _PyThreadState_GetFrame(PyThreadState_Get());
     Place at = {frame, (PyCodeObject *)code, _PyInterpreterFrame_LASTI(frame) * (int)sizeof(_Py_CODEUNIT), line};
-    if (what != PyTrace_CALL && activation_of(t, &at) == NULL) Py_RETURN_NONE;
-    if (line < 0) at.line = PyCode_Addr2Line(at.code, at.offset);
-    if (what == PyTrace_CALL && t->is_live) {
+    if (what != PyTrace_CALL) {
+        Activation *a = activation_of(t, &at);
+        if (a == NULL) Py_RETURN_NONE;
+        if (line < 0) at.line = line_of(a->code, at.offset);
+    } else if (t->is_live) {
         Code *c = code_of(e, at.code);
-        if (c != NULL && c->info != NULL && c->watched_by != e->serial) {
+        if (c != NULL && c->info == NULL) return Py_NewRef(e->disable);
+        if (c != NULL && c->watched_by != e->serial) {
             c->watched_by = e->serial;
             PyObject *done = PyObject_CallMethod(e->owner, "watch", "O", code);
             if (done == NULL) c = NULL;
             Py_XDECREF(done);
         }
         if (c == NULL && ended(t, -1, t->tape.len) < 0) return NULL;
+        if (c != NULL && c->can_suspend) at.line = line_of(c, at.offset);
     }
     int done = on_event(t, &at, what, arg);
     if (done < 0) return NULL;
@@ -1802,22 +1869,42 @@ static PyObject *thread_frames(Thread *t, PyObject *none) {
         PyObject *text = PyUnicode_DecodeUTF8(t->tape.data + start, t->ends.data[i] - start, NULL);
         if (text == NULL) { Py_CLEAR(frames); break; }
         PyList_SET_ITEM(frames, i, text);
-        start = t->ends.data[i];
+        start = t->ends.data[i] + 1; /* a comma lies between */
     }
     return frames;
 }
 
-/* All frames, with commas between them. */
-static PyObject *thread_text(Thread *t, PyObject *none) {
-    Buf all = {NULL, 0, 0};
-    Py_ssize_t start = 0;
-    if (buf_room(&all, t->tape.len + t->ends.len) < 0) return NULL;
-    for (Py_ssize_t i = 0; i < t->ends.len; i++) {
-        if (i) all.data[all.len++] = ',';
-        memcpy(all.data + all.len, t->tape.data + start, t->ends.data[i] - start);
-        all.len += t->ends.data[i] - start;
-        start = t->ends.data[i];
+static bool is_ascii(const char *text, Py_ssize_t len) {
+    uint64_t found = 0, words[4];
+    for (; len >= (Py_ssize_t)sizeof words; text += sizeof words, len -= sizeof words) {
+        memcpy(words, text, sizeof words);
+        found |= words[0] | words[1] | words[2] | words[3];
     }
+    while (len--) found |= (unsigned char)*text++;
+    return !(found & 0x8080808080808080ull);
+}
+
+static Py_ssize_t thread_end(Thread *t) { return t->ends.len ? t->ends.data[t->ends.len - 1] : 0; }
+
+/* All frames, with commas between them, between two texts. */
+static PyObject *thread_text(Thread *t, PyObject *args) {
+    const char *before, *after;
+    Py_ssize_t len_before, len_after, len = thread_end(t);
+    if (!PyArg_ParseTuple(args, "s#s#", &before, &len_before, &after, &len_after)) return NULL;
+    if (is_ascii(before, len_before) && is_ascii(t->tape.data, len) && is_ascii(after, len_after)) {
+        PyObject *text = PyUnicode_New(len_before + len + len_after, 127);
+        if (text == NULL) return NULL;
+        char *out = (char *)PyUnicode_1BYTE_DATA(text);
+        memcpy(out, before, len_before);
+        if (len) memcpy(out + len_before, t->tape.data, len);
+        memcpy(out + len_before + len, after, len_after);
+        return text;
+    }
+    Buf all = {NULL, 0, 0};
+    if (buf_room(&all, len_before + len + len_after) < 0) return NULL;
+    buf_put(&all, before, len_before);
+    buf_put(&all, t->tape.data, len);
+    buf_put(&all, after, len_after);
     PyObject *text = PyUnicode_DecodeUTF8(all.data, all.len, NULL);
     PyMem_RawFree(all.data);
     return text;
@@ -1828,7 +1915,7 @@ static PyObject *thread_get(Thread *t, void *what) {
     case 0: return PyBool_FromLong(t->is_live);
     case 1: return PyLong_FromLongLong(t->num_cut);
     case 2: return PyLong_FromSsize_t(t->ends.len);
-    default: return PyLong_FromSsize_t(t->ends.len ? t->ends.data[t->ends.len - 1] : 0);
+    default: return PyLong_FromSsize_t(thread_end(t) - (t->ends.len ? t->ends.len - 1 : 0));
     }
 }
 
@@ -1837,15 +1924,42 @@ static int thread_set_live(Thread *t, PyObject *value, void *what) {
     return 0;
 }
 
+/* The buffers of a thread that is over, for the next one: memory that is there is faster than fresh memory. */
+static struct {
+    Buf tape, json;
+    Words ends, words, refs;
+} spare;
+
+#define MAX_SPARE (4 << 20)
+
+static void buf_spare(Buf *b, Buf *into) {
+    if (into->data == NULL && b->cap <= MAX_SPARE) *into = (Buf){b->data, 0, b->cap};
+    else PyMem_RawFree(b->data);
+}
+
+static void words_spare(Words *w, Words *into) {
+    if (into->data == NULL && w->cap <= MAX_SPARE / 8) *into = (Words){w->data, 0, w->cap};
+    else PyMem_RawFree(w->data);
+}
+
+static void thread_take_spare(Thread *t) {
+    t->tape = spare.tape;
+    t->json = spare.json;
+    t->ends = spare.ends;
+    t->words = spare.words;
+    t->refs = spare.refs;
+    memset(&spare, 0, sizeof spare);
+}
+
 static void thread_dealloc(Thread *t) {
     while (t->height) activation_free(t->stack[--t->height]);
     PyMem_RawFree(t->stack);
-    PyMem_RawFree(t->tape.data);
-    PyMem_RawFree(t->ends.data);
-    PyMem_RawFree(t->json.data);
-    PyMem_RawFree(t->words.data);
     refs_clear(&t->refs);
-    PyMem_RawFree(t->refs.data);
+    buf_spare(&t->tape, &spare.tape);
+    buf_spare(&t->json, &spare.json);
+    words_spare(&t->ends, &spare.ends);
+    words_spare(&t->words, &spare.words);
+    words_spare(&t->refs, &spare.refs);
     Py_XDECREF(t->unknown);
     Py_XDECREF(t->engine);
     Py_TYPE(t)->tp_free((PyObject *)t);
@@ -1855,7 +1969,7 @@ static PyMethodDef thread_methods[] = {
     {"attach", (PyCFunction)thread_attach, METH_NOARGS, "Trace the calling thread."},
     {"called", (PyCFunction)thread_called, METH_O, "A call that was met before the thread was traced."},
     {"frames", (PyCFunction)thread_frames, METH_NOARGS, "The frames, each as a JSON object."},
-    {"text", (PyCFunction)thread_text, METH_NOARGS, "All frames, with commas between them."},
+    {"text", (PyCFunction)thread_text, METH_VARARGS, "All frames, with commas between them, between two texts."},
     {NULL, NULL, 0, NULL}
 };
 static PyGetSetDef thread_getset[] = {
@@ -1961,6 +2075,7 @@ static PyObject *engine_thread(Engine *e, PyObject *none) {
     Py_INCREF(e);
     t->engine = e;
     t->is_live = true;
+    thread_take_spare(t);
     return (PyObject *)t;
 }
 

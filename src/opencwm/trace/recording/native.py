@@ -168,9 +168,8 @@ class NativeThread:
         frames: List[str] = self.native.frames()
         return frames
 
-    @property
-    def text(self) -> str:
-        return str(self.native.text())
+    def text(self, before: str, after: str) -> str:
+        return str(self.native.text(before, after))
 
     @property
     def num_frames(self) -> int:

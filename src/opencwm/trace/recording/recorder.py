@@ -95,7 +95,7 @@ class Recorder:
     def lines(self) -> List[str]:
         """The traces as lines of a trace file, without their newlines."""
         pairs = zip(self.headers, self._tapes)  # noqa: B905
-        return ['{"header":' + dump(header) + ',"frames":[' + tape.text + "]}" for header, tape in pairs]
+        return [tape.text('{"header":' + dump(header) + ',"frames":[', "]}") for header, tape in pairs]
 
     def _outcome(self, exc: Optional[BaseException], is_exit: bool) -> str:
         if self.engine.budget.is_spent:
