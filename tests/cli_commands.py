@@ -9,6 +9,7 @@ COMMANDS = [
     ["trace", "compare"],
     ["predict"],
     ["data", "build"],
+    ["data", "episodes"],
     ["data", "peek"],
     ["data", "stats"],
     ["data", "decontaminate"],

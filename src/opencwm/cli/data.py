@@ -1,4 +1,4 @@
-"""`opencwm data build | tokenizer | decontaminate | peek | stats`: datasets, and what is in them."""
+"""`opencwm data build | episodes | tokenizer | decontaminate | peek | stats`: datasets, and what is in them."""
 
 import dataclasses
 import json
@@ -48,6 +48,33 @@ def build(
     else:
         _show_manifest(manifest)
         say(f"look into it: opencwm data peek {output}")
+
+
+@app.command("episodes")
+def episodes(
+    traces: Annotated[Path, typer.Argument(metavar="TRACES", help="What `trace pytest` has written.")],
+    output: Annotated[Path, typer.Option("-o", metavar="OUT", help="A .jsonl[.gz] or .parquet file.")],
+    settings: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE ...]", help="Such as step_in=1.")] = None,
+    root: Annotated[
+        Path, typer.Option(metavar="DIR", help="The folder that was recorded, unchanged since: `--scope`.")
+    ] = Path(),
+    as_json: AsJson = False,
+) -> None:
+    """Cut the traces of a test suite into function-level ones, each with the source that it needs.
+
+    Try: opencwm data episodes tests.jsonl --root src -o episodes.parquet per_function=3
+    """
+    from opencwm.config import override
+    from opencwm.data.repositories.episodes import EpisodeConfig
+    from opencwm.data.repositories.files import write_episodes
+
+    cut = write_episodes(traces, root, output, override(EpisodeConfig(), settings or []))
+    if as_json:
+        emit(dataclasses.asdict(cut))
+        return
+    for reason, count in cut.dropped.items():
+        say(f"dropped: {reason}: {count:,}")
+    say(f"{cut.num_episodes:,} episodes of {cut.num_functions:,} functions, {cut.num_frames:,} frames in {output}")
 
 
 @app.command("tokenizer")

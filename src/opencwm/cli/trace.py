@@ -3,7 +3,7 @@
 import sys
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Record executions, look at them, compare them.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON lines instead of a table.")]
-Form = Literal["table", "text", "prose"]
 ShowAll = Annotated[bool, typer.Option("--all", help="Show every frame, however many there are.")]
 
 
@@ -102,19 +101,15 @@ def pytest(
 def show(
     file: Annotated[Path, typer.Argument(metavar="TRACES", help="A .jsonl, .jsonl.gz or .parquet file.")],
     number: Annotated[int | None, typer.Option("-n", help="Only the trace with this number, from 1.", min=1)] = None,
-    form: Annotated[
-        Form, typer.Option("--as", help="A table, the text that a model reads, or the execution told in prose.")
-    ] = "table",
-    seed: Annotated[int, typer.Option(help="Another seed, other words in prose.")] = 0,
+    as_text: Annotated[bool, typer.Option("--text", help="The text that a model reads.")] = False,
     show_all: ShowAll = False,
     as_json: AsJson = False,
 ) -> None:
     """Show recorded traces.
 
-    Try: opencwm trace show traces.jsonl -n 1 --as prose
+    Try: opencwm trace show traces.jsonl -n 1
     """
     from opencwm.trace.files import read_traces
-    from opencwm.trace.narrate import narrate
     from opencwm.trace.text import render_text
 
     shown = 0
@@ -124,10 +119,8 @@ def show(
         shown += 1
         if as_json:
             _emit_trace(trace)
-        elif form == "text":
+        elif as_text:
             print(render_text(trace))
-        elif form == "prose":
-            print(narrate(trace, seed=seed).text)
         else:
             _show(trace, show_all=show_all)
     if not shown:
