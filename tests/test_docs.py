@@ -15,7 +15,14 @@ from opencwm.cli.main import run
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-RUN = ("trace run examples", "trace show", "trace compare", "trace pytest -o basket", "data episodes basket")
+RUN = (
+    "trace run examples",
+    "trace show",
+    "trace compare",
+    "trace pytest -o basket",
+    "data episodes basket",
+    "data build contests -o runs/contests",
+)
 """Commands that are run as they stand, one after the other, page by page; of the others, that they exist."""
 
 

@@ -88,8 +88,11 @@ def test_showing_stored_traces(opencwm, half):
     opencwm("trace", "run", half, "--call", "g([3, 4])", "-o", "out.jsonl.gz")
     table = opencwm("trace", "show", "out.jsonl.gz")
     assert "returned [2], after 26 frames" in table.stdout
-    text = opencwm("trace", "show", "out.jsonl.gz", "--text")
+    text = opencwm("trace", "show", "out.jsonl.gz", "--as", "text")
     assert text.stdout.startswith("<|begin_of_text|><|trace_context_start|>\ndef half(n):\n")
+    prose = opencwm("trace", "show", "out.jsonl.gz", "--as", "prose", "--seed", "3")
+    assert "with `n` = `3`" in prose.stdout
+    assert prose.stdout.endswith("`[2]`.\n")
     as_json = opencwm("trace", "show", "out.jsonl.gz", "--json")
     assert json.loads(as_json.stdout)["header"]["outcome"] == "returned"
     none = opencwm("trace", "show", "out.jsonl.gz", "-n", "2")

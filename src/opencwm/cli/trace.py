@@ -3,7 +3,7 @@
 import sys
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Record executions, look at them, compare them.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON lines instead of a table.")]
+Form = Literal["table", "text", "prose"]
 ShowAll = Annotated[bool, typer.Option("--all", help="Show every frame, however many there are.")]
 
 
@@ -101,15 +102,19 @@ def pytest(
 def show(
     file: Annotated[Path, typer.Argument(metavar="TRACES", help="A .jsonl, .jsonl.gz or .parquet file.")],
     number: Annotated[int | None, typer.Option("-n", help="Only the trace with this number, from 1.", min=1)] = None,
-    as_text: Annotated[bool, typer.Option("--text", help="The text that a model reads.")] = False,
+    form: Annotated[
+        Form, typer.Option("--as", help="A table, the text that a model reads, or the execution told in prose.")
+    ] = "table",
+    seed: Annotated[int, typer.Option(help="Another seed, other words in prose.")] = 0,
     show_all: ShowAll = False,
     as_json: AsJson = False,
 ) -> None:
     """Show recorded traces.
 
-    Try: opencwm trace show traces.jsonl -n 1
+    Try: opencwm trace show traces.jsonl -n 1 --as prose
     """
     from opencwm.trace.files import read_traces
+    from opencwm.trace.narrate import narrate
     from opencwm.trace.text import render_text
 
     shown = 0
@@ -119,8 +124,10 @@ def show(
         shown += 1
         if as_json:
             _emit_trace(trace)
-        elif as_text:
+        elif form == "text":
             print(render_text(trace))
+        elif form == "prose":
+            print(narrate(trace, seed=seed).text)
         else:
             _show(trace, show_all=show_all)
     if not shown:

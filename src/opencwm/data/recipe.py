@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from opencwm.data.sources.base import Source
+from opencwm.data.sources.contests import Contests
 from opencwm.data.sources.functions import Functions
 from opencwm.data.sources.generated import Generated
 from opencwm.errors import ConfigError
@@ -24,6 +25,7 @@ class Recipe:
     """Programs asked for per shard: some seconds of work, which is what a kill loses."""
     generated: Generated = field(default_factory=Generated)
     functions: Functions = field(default_factory=Functions)
+    contests: Contests = field(default_factory=Contests)
     max_frames: int = 256
     """Longer traces are dropped."""
     max_tokens: int = 4_096
@@ -48,7 +50,7 @@ class Recipe:
     @property
     def all_sources(self) -> tuple[Source, ...]:
         """In the order in which they take their share of the plan; generated programs fill what others leave."""
-        return (self.functions, self.generated)
+        return (self.functions, self.contests, self.generated)
 
     @property
     def sources(self) -> tuple[Source, ...]:

@@ -1,6 +1,6 @@
 """From judged solutions to programs whose recording stands on its own.
 
-    Judged --balanced--> as many right as wrong ones --recordable--> (source, call | None), an input each
+    Judged --alternating--> as many right as wrong ones --shown_cases--> Cases --with_stdin--> a script, its input in it
 
 The input is part of the program, since a model must see it to predict the run: a solution by call is called, one that
 reads gets its standard input from a text in front of it. What is recorded of the latter is the module, as of any
@@ -11,11 +11,10 @@ paper's.
 """
 
 import ast
-import random
 import re
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from itertools import cycle
 
 from opencwm.data.contests.judge import Judged
 from opencwm.data.contests.problems import Case
@@ -30,49 +29,41 @@ DESCRIPTORS = re.compile(r"\bopen\(\s*0|\bos\.(read|fdopen)\b|\bfileno\b|\bmmap\
 """Ways of reading standard input past `sys.stdin`."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Recordable:
-    """One run of a solution."""
+def alternating(judged: Iterable[Judged], *, per_problem: int) -> Iterator[Judged]:
+    """A correct solution, an incorrect one, and so on, while there are both; of each problem at most `per_problem` of
+    either. Solutions that differ in names and layout only count once; those that ran into a limit are left out. No
+    more is judged than is asked for."""
+    waiting: dict[str, deque[Judged]] = {"correct": deque(), "incorrect": deque()}
+    judged = _distinct(judged, per_problem)
+    for wanted in cycle(waiting):
+        while not waiting[wanted]:
+            found = next(judged, None)
+            if found is None:
+                return
+            waiting[found.verdict].append(found)
+        yield waiting[wanted].popleft()
 
-    source: str
-    call: str | None
-    judged: Judged
-    case: int
-    """Index of the test."""
 
-
-def balanced(judged: Iterable[Judged], *, per_problem: int, seed: int = 0) -> list[Judged]:
-    """As many correct as incorrect solutions: of each problem at most `per_problem` of either, and of the kind that
-    there is more of a random choice. Solutions that differ in names and layout only count once; those that ran into
-    a limit are left out."""
-    chosen: dict[str, list[Judged]] = {"correct": [], "incorrect": []}
+def _distinct(judged: Iterable[Judged], per_problem: int) -> Iterator[Judged]:
     seen: dict[tuple[str, str], set[str]] = defaultdict(set)
     for each in judged:
         keys = seen[each.problem.name, each.verdict]
-        if each.verdict == "limit" or each.why == "not Python" or len(keys) == per_problem:
-            continue
-        key = source_key(each.source)
-        if key not in keys:
-            keys.add(key)
-            chosen[each.verdict].append(each)
-    count = min(map(len, chosen.values()))
-    rng = random.Random(f"{seed}/balanced")
-    picked = [rng.sample(range(len(each)), count) for each in chosen.values()]
-    return [each[at] for each, places in zip(chosen.values(), picked, strict=True) for at in sorted(places)]
+        if each.verdict != "limit" and each.why != "not Python" and len(keys) < per_problem:
+            key = source_key(each.source)
+            if key not in keys:
+                keys.add(key)
+                yield each
 
 
-def recordable(judged: Judged, *, count: int, max_chars: int) -> Iterator[Recordable]:
-    """At most `count` runs, on inputs of at most `max_chars`; none of a solution that reads its input in ways that
-    cannot be shown."""
-    is_call = judged.problem.kind == "call"
-    if not is_call and DESCRIPTORS.search(judged.source):
-        return
+def shown_cases(judged: Judged, *, count: int, max_chars: int) -> list[Case]:
+    """At most `count` tests to record the solution on, with inputs of at most `max_chars`; none for one that reads its
+    input in ways that cannot be shown."""
+    if judged.problem.kind == "stdin" and DESCRIPTORS.search(judged.source):
+        return []
     cases = judged.problem.cases
     short = [index for index, case in enumerate(cases) if len(case.given) <= max_chars]
-    for index in sorted(short, key=lambda index: (index != judged.failed, len(cases[index].given), index))[:count]:
-        case = cases[index]
-        source = judged.source if is_call else with_stdin(judged.source, case)
-        yield Recordable(source=source, call=case.given if is_call else None, judged=judged, case=index)
+    chosen = sorted(short, key=lambda index: (index != judged.failed, len(cases[index].given), index))[:count]
+    return [cases[index] for index in chosen]
 
 
 def with_stdin(source: str, case: Case) -> str:
@@ -95,10 +86,5 @@ def _after_future(source: str) -> int:
 
 
 def is_within_cuts(trace: Trace) -> bool:
-    """Whether a trace is kept: short enough, small enough, and whole."""
     num_lines = sum(frame.event == "line" for frame in trace.frames)
-    return (
-        num_lines <= MAX_LINE_FRAMES
-        and int(trace.header.get("num_bytes", 0)) <= MAX_BYTES
-        and trace.outcome in ("returned", "raised", "exit")
-    )
+    return num_lines <= MAX_LINE_FRAMES and int(trace.header.get("num_bytes", 0)) <= MAX_BYTES

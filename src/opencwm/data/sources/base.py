@@ -8,9 +8,9 @@ sets one. The engine (`stages.py`, `build.py`) asks it for work, drops what may 
 drops what is of no use; shards, limits, duplicates, manifests and resuming are the engine's.
 
 To add one: write such a dataclass in this folder and make it a field of `Recipe`. Where an item is a source text and
-calls on it, `deal` is all there is to write, and `record` is `record_calls`. Where a run needs a program of its own (a script
-with its input), subclass `Work` and say which, and what its key is. Where it is something else (a repository's test
-suite), record as you like, as many `Take`s per piece of work as there are; what is required is on `Source.record`.
+calls on it, `deal` is all there is to write, and `record` is `record_calls`. Where a run needs a program of its own (a
+script with its input), subclass `Work` and say which, and what its key is. Where it is something else (a repository's
+test suite), record as you like, as many `Take`s per piece of work as there are; what is required is on `Source.record`.
 """
 
 import hashlib
