@@ -93,6 +93,9 @@ def test_showing_stored_traces(opencwm, half):
     prose = opencwm("trace", "show", "out.jsonl.gz", "--as", "prose", "--seed", "3")
     assert "with `n` = `3`" in prose.stdout
     assert prose.stdout.endswith("`[2]`.\n")
+    debugger = opencwm("trace", "show", "out.jsonl.gz", "--as", "debugger")
+    assert debugger.stdout.startswith("<|begin_of_text|><|trace_context_start|>\ndef half(n):\n")
+    assert "<|inv_return_sep|>" in opencwm("trace", "show", "out.jsonl.gz", "--as", "inverse").stdout
     as_json = opencwm("trace", "show", "out.jsonl.gz", "--json")
     assert json.loads(as_json.stdout)["header"]["outcome"] == "returned"
     none = opencwm("trace", "show", "out.jsonl.gz", "-n", "2")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Record executions, look at them, compare them.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON lines instead of a table.")]
-Form = Literal["table", "text", "prose"]
+Form = Literal["table", "text", "prose", "debugger", "inverse"]
 ShowAll = Annotated[bool, typer.Option("--all", help="Show every frame, however many there are.")]
 
 
@@ -103,9 +103,10 @@ def show(
     file: Annotated[Path, typer.Argument(metavar="TRACES", help="A .jsonl, .jsonl.gz or .parquet file.")],
     number: Annotated[int | None, typer.Option("-n", help="Only the trace with this number, from 1.", min=1)] = None,
     form: Annotated[
-        Form, typer.Option("--as", help="A table, the text that a model reads, or the execution told in prose.")
+        Form,
+        typer.Option("--as", help="A table, the text a model reads, prose, or a debugger's way through it, or back."),
     ] = "table",
-    seed: Annotated[int, typer.Option(help="Another seed, other words in prose.")] = 0,
+    seed: Annotated[int, typer.Option(help="Another seed: other words in prose, other actions of a debugger.")] = 0,
     show_all: ShowAll = False,
     as_json: AsJson = False,
 ) -> None:
@@ -113,6 +114,7 @@ def show(
 
     Try: opencwm trace show traces.jsonl -n 1 --as prose
     """
+    from opencwm.trace import debugger_view
     from opencwm.trace.files import read_traces
     from opencwm.trace.narrate import narrate
     from opencwm.trace.text import render_text
@@ -128,6 +130,11 @@ def show(
             print(render_text(trace))
         elif form == "prose":
             print(narrate(trace, seed=seed).text)
+        elif form in ("debugger", "inverse"):
+            trajectory = debugger_view.sample(trace, seed=seed, direction="inverse" if form == "inverse" else "forward")
+            if trajectory is None:
+                raise DataError(f"trace {index} of {file} shows no call that a debugger could start from")
+            print(debugger_view.render(trajectory))
         else:
             _show(trace, show_all=show_all)
     if not shown:

@@ -5,8 +5,8 @@ Where the program's text does not tell the statement, its line is quoted and the
 
 import ast
 
+from opencwm.trace.layout import Statement, body_shows, is_one_line
 from opencwm.trace.narrate.flow import Flow
-from opencwm.trace.narrate.layout import Statement, body_shows, is_one_line
 from opencwm.trace.narrate.parts import nothing
 from opencwm.trace.narrate.prose import code, listed
 from opencwm.trace.narrate.steps import Step

@@ -2,7 +2,7 @@
 
 import ast
 
-from opencwm.trace.narrate.layout import is_one_line
+from opencwm.trace.layout import is_one_line
 from opencwm.trace.narrate.parts import Parts, nothing
 from opencwm.trace.narrate.prose import code
 from opencwm.trace.narrate.steps import Step

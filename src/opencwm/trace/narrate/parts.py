@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from opencwm.trace.narrate.layout import COMPOUND
+from opencwm.trace.layout import COMPOUND
 from opencwm.trace.narrate.prose import Prose, code, listed
 from opencwm.trace.narrate.steps import Plan, Step
 from opencwm.trace.tree import Activation, Node

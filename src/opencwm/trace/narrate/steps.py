@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from opencwm.trace.narrate.layout import COMPOUND, DEFINITIONS, Layout, Statement, is_one_line
+from opencwm.trace.layout import COMPOUND, DEFINITIONS, Layout, Statement, is_one_line
 from opencwm.trace.recording.frame import Frame
 from opencwm.trace.tree import Activation, Node, walk
 

@@ -17,8 +17,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from opencwm.errors import ConfigError
+from opencwm.trace.layout import Layout
 from opencwm.trace.narrate.actions import Actions
-from opencwm.trace.narrate.layout import Layout
 from opencwm.trace.narrate.prose import Fact, Prose, Sentence, code, listed
 from opencwm.trace.narrate.steps import Item, Loop, Plan, Step
 from opencwm.trace.recording.frame import Trace

@@ -51,11 +51,15 @@ class Layout:
 
     def statement_of(self, frame: Frame) -> Statement | None:
         """The statement a frame stands at; None where that cannot be told."""
+        return self._at.get(self.line_of(frame) or 0)
+
+    def line_of(self, frame: Frame) -> int | None:
+        """The line of the context, from 1, that a frame stands at; None where that cannot be told."""
         text = without_marker(frame.source_line)
         number = frame.line_no - self._shift
-        if not (0 < number <= len(self.lines) and self.lines[number - 1] == text):
-            number = self._once.get(text, 0)
-        return self._at.get(number)
+        if 0 < number <= len(self.lines) and self.lines[number - 1] == text:
+            return number
+        return self._once.get(text)
 
     def holds(self, outer: ast.AST, inner: ast.AST | None) -> bool:
         """Whether `inner` lies inside `outer`, in the same function; a thing does not lie inside itself."""
