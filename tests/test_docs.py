@@ -19,6 +19,7 @@ RUN = (
     "trace run examples",
     "trace show",
     "trace compare",
+    "weights inspect",
     "trace pytest -o basket",
     "data episodes basket",
     "data build contests -o runs/contests",

@@ -109,6 +109,19 @@ def test_loss_counts_trained_targets_only():
     torch.testing.assert_close(loss, per_token[mask].mean())
 
 
+def test_every_optimizer_follows_the_schedule_and_gradients_are_clipped(tmp_path):
+    loop = replace(LOOP, num_steps=6, optim=OptimConfig(lr=0.02, adam_lr=0.01, clip=1e-3))
+    records = []
+    _, (muon, adam) = train(fresh(), rows, loop, tmp_path, log=records.append)
+    factor = loop.schedule.factor(5, 6)
+    assert 0 < factor < 1
+    assert [group["lr"] for group in muon.param_groups] == [0.02 * factor]
+    assert [group["lr"] for group in adam.param_groups] == [0.01 * factor] * 2
+    seen = torch.stack([state["exp_avg_sq"].sum() for state in adam.state.values()]).sum()
+    assert records[-1]["grad_norm"] > 0.1
+    assert seen < 1e-3**2
+
+
 def test_a_step_runs_where_the_model_is():
     """The meta device computes shapes only, and refuses tensors of another device: it stands for a GPU here."""
     model = fresh().to("meta")

@@ -36,6 +36,20 @@ def test_stacked_updates_equal_the_update_of_each_matrix_alone():
         torch.testing.assert_close(a, b, rtol=2e-2, atol=2e-3)  # bf16 products of other shapes
 
 
+def test_one_step_is_the_published_one():
+    """From nothing: U of the gradient, scaled by the root of rows over columns for a tall matrix, after the decay."""
+    torch.manual_seed(0)
+    for rows, columns, scale in ((32, 8, 2.0), (8, 32, 1.0)):
+        before = torch.randn(rows, columns)
+        parameter = nn.Parameter(before.clone())
+        parameter.grad = torch.randn(rows, columns)
+        Muon([parameter], lr=0.1, momentum=0.9, weight_decay=0.5).step()
+        u, _, vh = torch.linalg.svd(parameter.grad, full_matrices=False)
+        moved = parameter.detach() - before * (1 - 0.1 * 0.5)
+        assert nn.functional.cosine_similarity((-u @ vh).flatten(), moved.flatten(), dim=0) > 0.95
+        assert abs(moved.norm() / (u @ vh).norm() / (0.1 * scale) - 1) < 0.2
+
+
 def test_every_parameter_has_exactly_one_optimizer():
     config = ModelConfig(
         vocab_size=64, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2,

@@ -17,7 +17,7 @@ from opencwm.trace.text import render_text
 from opencwm.train import checkpoint, optim
 from opencwm.train.loop import LoopConfig
 from opencwm.train.schedule import ScheduleConfig
-from opencwm.train.stage import OPTIMIZER, StageConfig, load_optimizers, run_stage
+from opencwm.train.stage import OPTIMIZER, StageConfig, adapted, load_optimizers, run_stage
 
 SHAPE = ModelConfig(
     vocab_size=1, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
@@ -93,3 +93,8 @@ def test_a_stage_starts_from_a_shape_or_a_model_but_not_both(stage):
 def test_a_dataset_that_is_not_finished_is_refused(stage, tmp_path):
     with pytest.raises(DataError, match="not a finished dataset"):
         run_stage(replace(stage, data=tmp_path, run=tmp_path / "run"), log=lambda record: None)
+
+
+def test_adapted_scales_every_rate():
+    adapted_config = adapted(optim.OptimConfig(lr=0.02, adam_lr=0.01), 0.5)
+    assert (adapted_config.lr, adapted_config.adam_lr) == (0.01, 0.005)

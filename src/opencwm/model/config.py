@@ -175,9 +175,9 @@ class ModelConfig:
         (folder / "config.json").write_text(json.dumps(self.to_hf(), indent=2) + "\n")
 
 
-def layer_pattern(num_layers: int, *, every: int = 4) -> tuple[LayerType, ...]:
+def layer_pattern(num_layers: int, *, every: int = 4, is_last_global: bool = True) -> tuple[LayerType, ...]:
     """CWM's interleaving: layers 0, `every`, 2 `every`, ... and the last one are global, the others local."""
     return tuple(
-        "full_attention" if layer % every == 0 or layer == num_layers - 1 else "sliding_attention"
+        "full_attention" if layer % every == 0 or (is_last_global and layer == num_layers - 1) else "sliding_attention"
         for layer in range(num_layers)
     )

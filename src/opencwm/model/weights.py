@@ -7,7 +7,10 @@ by `export_note`.
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -39,18 +42,13 @@ def load(folder: Path, *, dtype: torch.dtype = torch.float32) -> Transformer:
     config = load_config(folder)
     with torch.device("meta"):
         model = Transformer(config)
-    expected = {name: tensor.shape for name, tensor in model.state_dict().items()}
     tensors: dict[str, Tensor] = {}
-    for file in weight_files(folder):
-        try:
-            with safe_open(file, framework="pt") as handle:
-                for name in handle.keys():  # noqa: SIM118 - not a mapping
-                    tensors[name] = handle.get_tensor(name).to(dtype)
-        except (SafetensorError, OSError) as exc:
-            raise DataError(
-                f"{file} is not a whole safetensors file: {exc}", fix="copy the model folder again"
-            ) from exc
-    check_names(folder, expected, tensors)
+    for path in weight_files(folder):
+        with opened(path) as file:
+            for name in file.keys():  # noqa: SIM118 - not a mapping
+                tensors[name] = file.get_tensor(name).to(dtype)
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    check_names(folder, {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}, shapes)
     model.load_state_dict(tensors, strict=True, assign=True)
     freqs = frequencies(config.head_dim, config.rope_theta, config.rope_scaling)
     model.register_buffer("frequencies", freqs, persistent=False)
@@ -87,19 +85,29 @@ def weight_files(folder: Path) -> list[Path]:
     return [folder / WEIGHTS]
 
 
-def check_names(folder: Path, expected: dict[str, torch.Size], found: dict[str, Tensor]) -> None:
-    """Raise DataError naming the first missing, surplus or misshapen tensor."""
-    for name in expected.keys() - found.keys():
-        raise DataError(f"{folder} lacks the tensor {name}", fix="its config.json and weights do not belong together")
-    for name in found.keys() - expected.keys():
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """A safetensors file; what is wrong with it is a DataError."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except (SafetensorError, OSError) as exc:
+        raise DataError(f"{path} is not a whole safetensors file: {exc}", fix="copy the model folder again") from exc
+
+
+def check_names(folder: Path, expected: dict[str, tuple[int, ...]], found: dict[str, tuple[int, ...]]) -> None:
+    """Raise DataError naming the first missing, surplus or misshapen tensor, by their shapes."""
+    for name in sorted(expected.keys() - found.keys()):
+        raise DataError(f"{folder} lacks the tensor {name}", fix="its configuration and weights do not belong together")
+    for name in sorted(found.keys() - expected.keys()):
         raise DataError(
-            f"{folder} holds the unknown tensor {name}", fix="its config.json and weights do not belong together"
+            f"{folder} holds the unknown tensor {name}", fix="its configuration and weights do not belong together"
         )
     for name, shape in expected.items():
-        if found[name].shape != shape:
+        if found[name] != shape:
             raise DataError(
-                f"{folder}: {name} has shape {tuple(found[name].shape)}, config.json asks for {tuple(shape)}",
-                fix="its config.json and weights do not belong together",
+                f"{folder}: {name} has shape {found[name]}, the configuration asks for {shape}",
+                fix="its configuration and weights do not belong together",
             )
 
 

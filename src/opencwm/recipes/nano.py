@@ -27,7 +27,7 @@ def data() -> Recipe:
 
 def train() -> "StageConfig":
     """From nothing, about 7M parameters."""
-    from opencwm.model.config import ModelConfig
+    from opencwm.model import shapes
     from opencwm.train.loop import LoopConfig
     from opencwm.train.optim import OptimConfig
     from opencwm.train.schedule import ScheduleConfig
@@ -37,22 +37,7 @@ def train() -> "StageConfig":
         data=Path("runs/nano-data"),
         tokenizer=Path("runs/nano-tokenizer"),
         run=Path("runs/nano"),
-        model=ModelConfig(
-            vocab_size=1024,  # replaced by the tokenizer's
-            hidden_size=256,
-            intermediate_size=768,
-            num_hidden_layers=8,
-            num_attention_heads=4,
-            num_key_value_heads=2,
-            head_dim=64,
-            # a local layer first: the global one after it can then match what precedes a token; the last is global
-            layer_types=("sliding_attention", "full_attention", "sliding_attention") * 2
-            + ("sliding_attention", "full_attention"),
-            sliding_window=128,
-            max_position_embeddings=8192,
-            rope_theta=10_000.0,
-            qk_norm=True,
-        ),
+        model=shapes.nano(),
         loop=LoopConfig(
             num_steps=4300,
             seq_len=6144,  # longer traces are cut: 1 in 100
