@@ -158,7 +158,7 @@ def run(function: Harvested, call):
 
 
 def test_pure_functions_with_literal_calls_are_found_and_no_others(found):
-    assert set(found) == {"clamp", "words", "is_even", "twice", "add"}
+    assert set(found) == {"clamp", "words", "decorated", "is_even", "twice", "add"}
 
 
 def test_calls_come_from_doctests_tests_tables_and_single_assignments(found):
@@ -174,6 +174,7 @@ def test_a_source_stands_on_its_own(found):
     assert results == {
         "clamp": [5, -1],
         "words": [["a", "b"], [], ["one", "two"]],
+        "decorated": [1],
         "is_even": [True, True, True, False],
         "twice": [42],
         "add": [3],
@@ -184,6 +185,118 @@ def test_a_source_is_as_written_without_docstrings(found):
     assert found["clamp"].source == (
         "import math\nLIMIT = 10\n\n\ndef clamp(x, low=0):\n    # the limit is the module's\n"
         "    return max(low, min(helper(x), LIMIT))\n\n\ndef helper(x):\n    return math.floor(x)\n"
+    )
+
+
+def test_decorators_come_along(found):
+    assert found["decorated"].source == (
+        "from functools import lru_cache\n\n\n@lru_cache\ndef decorated(x):\n    return x\n"
+    )
+
+
+CLASSES = '''
+from __future__ import annotations
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from numbers import Number
+
+
+class Shape:
+    """A shape.
+
+    >>> Shape("x").title()
+    'X'
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def title(self):
+        return pretty(self.name)
+
+
+class Square(Shape):
+    def __init__(self, side: Number):
+        super().__init__("square")
+        self.side = side
+
+    def area(self, scale=1):
+        return self.side ** 2 * scale
+
+
+@dataclass
+class Point:
+    x: int
+    y: int = 0
+
+    def moved(self, dx):
+        return Point(self.x + dx, self.y)
+
+
+class Uncalled:
+    def go(self, x):
+        return x
+
+
+class Handle:
+    def __init__(self, path):
+        self.file = open(path)
+
+    def text(self, n):
+        return self.file.read(n)
+
+
+def pretty(text):
+    return text.title()
+
+
+def plain(x: Number) -> Number:
+    return x
+'''
+
+USES = """
+from shapes import Square, Point, Handle, plain
+
+def test_it():
+    square = Square(3)
+    assert square.area() == 9
+    assert square.area(scale=2) == 18
+    assert Square(4).title() == "Square"
+    point = Point(1, y=2)
+    point = point.moved(2)
+    assert Point(5).moved(1) == Point(6)
+    assert square.area(unknown) and square._area(1) and other.area(2)
+    Handle("x").text(1), plain(2).bit_length()
+    assert plain(1) == 1
+"""
+
+
+@pytest.fixture(scope="module")
+def classes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("classes")
+    (folder / "shapes.py").write_text(CLASSES)
+    (folder / "test_shapes.py").write_text(USES)
+    return {function.qualname: function for function in harvest([str(folder)])}
+
+
+def test_a_class_comes_with_the_calls_of_its_methods(classes):
+    assert {name: each.calls for name, each in classes.items()} == {
+        "Shape": ("Shape('x').title()",),
+        "Square": ("Square(3).area()", "Square(3).area(scale=2)", "Square(4).title()"),
+        "Point": ("Point(5).moved(1)",),
+        "plain": ("plain(2)", "plain(1)"),
+    }
+    results = {name: [str(run(each, call)) for call in each.calls] for name, each in classes.items()}
+    assert results["Shape"] == ["X"]
+    assert results["Square"] == ["9", "18", "Square"]
+    assert results["Point"] == ["Point(x=6, y=0)"]
+
+
+def test_annotations_need_not_exist_where_the_module_does_not_evaluate_them(classes):
+    assert classes["plain"].source == (
+        "from __future__ import annotations\n\n\ndef plain(x: Number) -> Number:\n    return x\n"
     )
 
 
@@ -227,5 +340,5 @@ def test_a_harvest_is_saved_and_loaded(tmp_path, found):
     save_harvest(path, found.values())
     assert load_harvest(path) == list(found.values())
     path.write_text(path.read_text()[:-20])
-    with pytest.raises(DataError, match="line 5"):
+    with pytest.raises(DataError, match="line 6"):
         load_harvest(path)

@@ -7,7 +7,9 @@ imported or run. A function comes in if it can be cut out of its module as a sma
 with literal arguments was found: in its docstring, in its module, or in a test. What comes out depends on the files
 only.
 
-Left out: methods, generators as entry points, decorated functions, and packages whose licence is not a permissive one.
+A class comes in as a whole, where methods of it are called on objects that are made of literals.
+
+Left out: generators and coroutines as entry points, and packages whose licence is not a permissive one.
 """
 
 import ast
@@ -24,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opencwm.data.dedup import source_key
-from opencwm.data.literal_calls import Names, doctest_code, literal_calls, names_of
+from opencwm.data.literal_calls import DEFINITIONS, Names, doctest_code, literal_calls, names_of
 from opencwm.data.self_contained import ModuleSource, cut_out
 from opencwm.errors import ConfigError, DataError
 from opencwm.trace.files import replacing
@@ -121,19 +123,22 @@ def _harvest_place(place: Place) -> Iterator[Harvested]:
 
 
 def _cut(module: ModuleSource, scope: ast.AST, calls: Calls) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """(name, source, calls) of the functions directly inside the scope that can be cut out and are called."""
+    """(name, source, calls) of the functions and classes directly inside the scope that can be cut out and are
+    called."""
     for node in ast.iter_child_nodes(scope):
-        if isinstance(node, ast.FunctionDef) and node.name in calls and not _is_generator(node):
-            source = cut_out(module, node.name)
-            if source is not None:
-                yield node.name, source, tuple(calls[node.name])
+        if not isinstance(node, DEFINITIONS) or _is_generator(node):
+            continue
+        given = calls.get(f"{node.name}()" if isinstance(node, ast.ClassDef) else node.name)
+        source = cut_out(module, node.name) if given else None
+        if source is not None:
+            yield node.name, source, tuple(given or ())
 
 
 def _local_functions(module: ModuleSource) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     """Functions inside functions, as tests have them, called where they are defined."""
     for scope in ast.walk(module.tree):
         if isinstance(scope, ast.FunctionDef):
-            defined = {node.name: f".{node.name}" for node in scope.body if isinstance(node, ast.FunctionDef)}
+            defined = {node.name: f".{node.name}" for node in scope.body if isinstance(node, DEFINITIONS)}
             if defined:
                 calls = _by_function(_calls_in(scope, Names(targets=defined))).get("", {})
                 yield from _cut(module.inside(scope), scope, calls)
@@ -147,9 +152,7 @@ def _doctest_functions(module: ModuleSource) -> Iterator[tuple[str, str, tuple[s
             code = doctest_code(ast.get_docstring(node, clean=False) or "")
             if "def " in code:
                 example = ModuleSource.parse(code)
-                defined = {
-                    node.name: f".{node.name}" for node in example.tree.body if isinstance(node, ast.FunctionDef)
-                }
+                defined = {each.name: f".{each.name}" for each in example.tree.body if isinstance(each, DEFINITIONS)}
                 calls = _by_function(_calls_in(example.tree, Names(targets=defined))).get("", {})
                 yield from _cut(example, example.tree, calls)
 
@@ -208,8 +211,10 @@ def _is_test(module: str) -> bool:
     return any(part in ("test", "tests") or part.startswith("test_") for part in module.split("."))
 
 
-def _is_generator(function: ast.FunctionDef) -> bool:
-    return any(isinstance(node, ast.Yield | ast.YieldFrom) for node in ast.walk(function))
+def _is_generator(definition: ast.FunctionDef | ast.ClassDef) -> bool:
+    """Calling it would run nothing of it."""
+    is_function = isinstance(definition, ast.FunctionDef)
+    return is_function and any(isinstance(node, ast.Yield | ast.YieldFrom) for node in ast.walk(definition))
 
 
 def _files(root: Path) -> list[Path]:

@@ -6,8 +6,11 @@ An argument is literal when it can be written down without names, other than bui
 as its value where its scope assigns it once, to a literal, and in the body of a loop over literal items, which is how
 table-driven tests are written. Nothing is run.
 
-Left out: calls on objects (`text.splitlines()` is known to nobody's module), star arguments, and calls without any
-argument, which say nothing about inputs.
+A call of a method counts as one of its class where the object is made by a literal call in place, or by one that its
+name is assigned once: `Stack([1]).push(2)`. What else was done to the object in between is not repeated.
+
+Left out: calls on objects that come from elsewhere (`text.splitlines()` is known to nobody's module), star arguments,
+and calls without any argument, which say nothing about inputs.
 """
 
 import ast
@@ -23,6 +26,8 @@ MAX_LOOP_ITEMS = 8
 ARGUMENT_BUILTINS = frozenset(
     "range set frozenset dict list tuple bytes bytearray int str float bool complex len abs min max sum sorted".split()
 )
+
+DEFINITIONS = (ast.FunctionDef, ast.ClassDef)
 
 Values = Mapping[str, ast.expr]
 """Names that stand for literals here."""
@@ -47,7 +52,7 @@ def names_of(tree: ast.Module, module: str, *, is_package: bool = False, tested:
         elif isinstance(node, ast.ImportFrom):
             origin = _absolute(node, package)
             targets.update({(each.asname or each.name): f"{origin}.{each.name}" for each in node.names})
-    targets.update({node.name: f"{module}.{node.name}" for node in tree.body if isinstance(node, ast.FunctionDef)})
+    targets.update({each.name: f"{module}.{each.name}" for each in tree.body if isinstance(each, DEFINITIONS)})
     return Names(targets=targets, tested=tested)
 
 
@@ -60,7 +65,9 @@ def _absolute(node: ast.ImportFrom, package: str) -> str:
 
 
 def literal_calls(tree: ast.AST, names: Names) -> Iterator[tuple[str, str]]:
-    """(dotted name of what is called, the call with the bare function name), doctests first."""
+    """(dotted name of what is called, the call with the bare function name), doctests first.
+
+    Methods come under the name of the class and `()`: ("queue.Queue()", "Queue(3).qsize()")."""
     for node in ast.walk(tree):
         if isinstance(node, (*FUNCTIONS, ast.ClassDef, ast.Module)):
             yield from _doctest_calls(ast.get_docstring(node, clean=False) or "", names)
@@ -91,20 +98,22 @@ def _doctest_calls(docstring: str, names: Names) -> Iterator[tuple[str, str]]:
 
 def _visit(node: ast.AST, names: Names, values: Values) -> Iterator[tuple[str, str]]:
     if isinstance(node, (*FUNCTIONS, ast.Module)):
-        values = {**values, **_single_assignments(node)}
+        values = {**values, **_single_assignments(node, names)}
     if isinstance(node, ast.For) and (rows := _loop_rows(node, values)):
         for row in rows:
             for statement in node.body:
                 yield from _visit(statement, names, {**values, **row})
         return
-    if isinstance(node, ast.Call) and (found := _literal_call(node, names, values)):
+    if isinstance(node, ast.Call) and (
+        found := _method_call(node, names, values) or _literal_call(node, names, values)
+    ):
         yield found
     for child in ast.iter_child_nodes(node):
         yield from _visit(child, names, values)
 
 
-def _single_assignments(scope: ast.AST) -> dict[str, ast.expr]:
-    """Names that the scope's statements bind exactly once, to a literal."""
+def _single_assignments(scope: ast.AST, names: Names) -> dict[str, ast.expr]:
+    """Names that the scope's statements bind exactly once, to a literal or to an object made of literals."""
     bound: dict[str, list[ast.expr | None]] = {}
     if isinstance(scope, FUNCTIONS):
         every = [*scope.args.posonlyargs, *scope.args.args, *scope.args.kwonlyargs]
@@ -117,7 +126,15 @@ def _single_assignments(scope: ast.AST) -> dict[str, ast.expr]:
                 if isinstance(each, ast.Name):
                     bound.setdefault(each.id, []).append(None)
     single = {name: values[0] for name, values in bound.items() if len(values) == 1}
-    return {name: value for name, value in single.items() if value is not None and is_literal(value)}
+    return {name: value for name, value in single.items() if value is not None and _is_known(value, names)}
+
+
+def _is_known(value: ast.expr, names: Names) -> bool:
+    """Whether the expression is a literal, or a call of something that may be a class, with literals."""
+    if not isinstance(value, ast.Call):
+        return is_literal(value)
+    arguments = [*value.args, *(each.value for each in value.keywords)]
+    return is_literal(value) or (_target(value.func, names) is not None and all(map(is_literal, arguments)))
 
 
 def _statements(scope: ast.AST) -> Iterator[ast.AST]:
@@ -148,15 +165,40 @@ def _literal_call(node: ast.Call, names: Names, values: Values) -> tuple[str, st
     target = _target(node.func, names)
     if target is None or not (node.args or node.keywords):
         return None
+    call = _with_literals(node, ast.Name(id=target.rpartition(".")[2]), values)
+    return _written(target, call)
+
+
+def _method_call(node: ast.Call, names: Names, values: Values) -> tuple[str, str] | None:
+    """A method called on an object that is made of literals: a call of its class."""
+    if not isinstance(node.func, ast.Attribute) or node.func.attr.startswith("_"):
+        return None
+    made = _substituted(node.func.value, values)
+    target = _target(made.func, names) if isinstance(made, ast.Call) else None
+    if not isinstance(made, ast.Call) or target is None:
+        return None
+    if not (made.args or made.keywords or node.args or node.keywords):
+        return None
+    instance = _with_literals(made, ast.Name(id=target.rpartition(".")[2]), values)
+    if instance is None:
+        return None
+    return _written(f"{target}()", _with_literals(node, ast.Attribute(value=instance, attr=node.func.attr), values))
+
+
+def _with_literals(node: ast.Call, func: ast.expr, values: Values) -> ast.Call | None:
+    """The call of `func` with the arguments of `node`, if they are literals."""
     arguments = [_substituted(value, values) for value in node.args]
     keywords = [ast.keyword(arg=each.arg, value=_substituted(each.value, values)) for each in node.keywords]
     if any(each.arg is None for each in keywords):
         return None
     if not all(map(is_literal, [*arguments, *(each.value for each in keywords)])):
         return None
-    call = ast.Call(func=ast.Name(id=target.rpartition(".")[2]), args=arguments, keywords=keywords)
-    text = ast.unparse(call)
-    return (target, text) if len(text) <= MAX_CALL_CHARS else None
+    return ast.Call(func=func, args=arguments, keywords=keywords)
+
+
+def _written(target: str, call: ast.Call | None) -> tuple[str, str] | None:
+    text = "" if call is None else ast.unparse(call)
+    return (target, text) if 0 < len(text) <= MAX_CALL_CHARS else None
 
 
 def _target(func: ast.expr, names: Names) -> str | None:

@@ -4,13 +4,14 @@
 
 None where the cut-out would not be a pure, small program: it reads or writes the outside world (I/O, clocks, random
 numbers, processes, threads, interpreter state), writes a global, needs a name that is not defined by a plain top-level
-statement of the module, is decorated, or is too long. Purity is judged by names, before anything is run, so it errs
+statement of the module, or is too long. Purity is judged by names, before anything is run, so it errs
 on the strict side; what slips through meets the sandbox.
 
 The text is the author's, comments included; docstrings are left out, since doctests in them give the answers away.
 """
 
 import ast
+import dataclasses
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from opencwm.data.dedup import BUILTINS, FUNCTIONS
 from opencwm.data.literal_calls import is_literal
 
 MAX_FUNCTION_LINES = 60
+MAX_CLASS_LINES = 100
 MAX_LINES = 110
 MAX_CHARS = 4_000
 PURE_MODULES = frozenset(
@@ -26,6 +28,9 @@ PURE_MODULES = frozenset(
     "enum fnmatch fractions functools hashlib heapq html itertools json keyword math numbers operator posixpath re "
     "statistics string struct textwrap token types typing unicodedata urllib.parse zlib".split()
 )
+LAZY = "from __future__ import annotations\n"
+"""With it, names in annotations need not exist."""
+ANNOTATIONS = ("annotation", "returns")
 NAMED = (*FUNCTIONS, ast.ClassDef, ast.ExceptHandler, ast.MatchAs, ast.MatchStar)
 IMPURE_BUILTINS = frozenset(
     "breakpoint compile delattr eval exec exit globals help id input locals memoryview open print quit setattr vars "
@@ -46,6 +51,8 @@ class ModuleSource:
     text: str
     tree: ast.Module
     bindings: dict[str, list[ast.stmt]]
+    is_lazy: bool
+    """Whether annotations are not evaluated."""
 
     @classmethod
     def parse(cls, text: str) -> "ModuleSource":
@@ -55,7 +62,11 @@ class ModuleSource:
         for statement in tree.body:
             for name in _bound_by(statement):
                 bindings.setdefault(name, []).append(statement)
-        return cls(text=text, tree=tree, bindings=bindings)
+        is_lazy = any(
+            isinstance(each, ast.ImportFrom) and each.module == "__future__" and each.names[0].name == "annotations"
+            for each in tree.body
+        )
+        return cls(text=text, tree=tree, bindings=bindings, is_lazy=is_lazy)
 
     def inside(self, scope: ast.AST) -> "ModuleSource":
         """The module as seen from inside a function: the functions defined there hide names of the module."""
@@ -63,11 +74,11 @@ class ModuleSource:
         for node in ast.walk(scope):
             if isinstance(node, ast.FunctionDef) and node is not scope:
                 local.setdefault(node.name, []).append(node)
-        return ModuleSource(text=self.text, tree=self.tree, bindings={**self.bindings, **local})
+        return dataclasses.replace(self, bindings={**self.bindings, **local})
 
 
 def cut_out(module: ModuleSource, name: str) -> str | None:
-    """The self-contained source of the module's function `name`, or None where there is no pure, small one."""
+    """The self-contained source of the module's function or class `name`, or None where there is no pure, small one."""
     chosen: dict[int, ast.stmt] = {}
     waiting, done = [name], {"main"}  # `main` is the recorder's wrapper
     if name in done:
@@ -83,7 +94,7 @@ def cut_out(module: ModuleSource, name: str) -> str | None:
         if len(statements) != 1 or not _is_usable(statements[0]):
             return None
         chosen[statements[0].lineno] = statements[0]
-        needed = set(_free_names(statements[0]))
+        needed = set(_free_names(statements[0], is_lazy=module.is_lazy))
         if needed & {"main"}:
             return None
         waiting.extend(sorted(needed - done))
@@ -96,7 +107,7 @@ def cut_out(module: ModuleSource, name: str) -> str | None:
 def _join(module: ModuleSource, statements: list[ast.stmt]) -> str | None:
     lines = module.text.split("\n")  # not splitlines: a form feed does not end a line of Python
     blocks = [_text_of(statement, lines) for statement in statements]
-    text = ""
+    text = LAZY if module.is_lazy and any(map(_is_annotated, statements)) else ""
     for statement, block in zip(statements, blocks, strict=True):
         spacing = "\n\n" if text and isinstance(statement, (*FUNCTIONS, ast.ClassDef)) else ""
         text += spacing + block + "\n"
@@ -119,9 +130,12 @@ def _text_of(statement: ast.stmt, lines: list[str]) -> str:
             assert string.end_lineno is not None
             if node.body[1].lineno > string.end_lineno and string.lineno > node.lineno:
                 dropped.update(range(string.lineno, string.end_lineno + 1))
-    kept = [lines[n - 1] for n in range(statement.lineno, statement.end_lineno + 1) if n not in dropped]
-    while len(kept) > 1 and not kept[1].strip():
-        del kept[1]  # the blank line that followed the docstring
+    decorators = getattr(statement, "decorator_list", [])
+    first = min([statement.lineno, *(each.lineno for each in decorators)])
+    kept = [lines[n - 1] for n in range(first, statement.end_lineno + 1) if n not in dropped]
+    body = statement.lineno - first + 1
+    while len(kept) > body and not kept[body].strip():
+        del kept[body]  # the blank line that followed the docstring
     return textwrap.dedent("\n".join(line.rstrip() for line in kept))
 
 
@@ -141,7 +155,8 @@ def _bound_by(statement: ast.stmt) -> Iterator[str]:
 
 def _is_usable(statement: ast.stmt) -> bool:
     if isinstance(statement, ast.FunctionDef | ast.ClassDef):
-        return not statement.decorator_list and _length(statement) <= MAX_FUNCTION_LINES and _is_pure(statement)
+        most = MAX_CLASS_LINES if isinstance(statement, ast.ClassDef) else MAX_FUNCTION_LINES
+        return _length(statement) <= most and _is_pure(statement)
     if isinstance(statement, ast.Import):
         return all(each.name in PURE_MODULES for each in statement.names)
     if isinstance(statement, ast.ImportFrom):
@@ -182,7 +197,7 @@ def _is_dunder(name: str) -> bool:
     return name.startswith("__") and name.endswith("__") and name not in ALLOWED_DUNDERS
 
 
-def _free_names(statement: ast.stmt) -> Iterator[str]:
+def _free_names(statement: ast.stmt, *, is_lazy: bool = False) -> Iterator[str]:
     """Names that the statement takes from outside itself; a name that any of its scopes binds counts as its own."""
     if isinstance(statement, ast.Import | ast.ImportFrom):
         return
@@ -194,9 +209,22 @@ def _free_names(statement: ast.stmt) -> Iterator[str]:
             inside.add(node.arg)
         elif isinstance(node, NAMED) and node.name:
             inside.add(node.name)
-    for node in ast.walk(statement):
+    for node in _without_annotations(statement) if is_lazy else ast.walk(statement):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id not in inside:
             yield node.id
+
+
+def _without_annotations(node: ast.AST) -> Iterator[ast.AST]:
+    yield node
+    for field, value in ast.iter_fields(node):
+        if field not in ANNOTATIONS:
+            for each in value if isinstance(value, list) else [value]:
+                if isinstance(each, ast.AST):
+                    yield from _without_annotations(each)
+
+
+def _is_annotated(statement: ast.stmt) -> bool:
+    return any(getattr(node, field, None) is not None for node in ast.walk(statement) for field in ANNOTATIONS)
 
 
 def _writes_a_global(statements: list[ast.stmt]) -> bool:
