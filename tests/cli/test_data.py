@@ -12,7 +12,7 @@ from opencwm.tokenizer import Tokenizer
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
     folder = tmp_path_factory.mktemp("dataset")
-    build(Recipe(num_programs=12, shard_size=6), folder, say=lambda line: None)
+    build(Recipe(num_programs=12, shard_size=6, near_duplicates=None), folder, say=lambda line: None)
     return str(folder)
 
 

@@ -17,7 +17,7 @@ from opencwm.trace.text import render_text
 @pytest.fixture
 def settings(tmp_path):
     data = tmp_path / "data"
-    build(Recipe(num_programs=8, shard_size=8, max_frames=40), data, say=lambda line: None)
+    build(Recipe(num_programs=8, shard_size=8, max_frames=40, near_duplicates=None), data, say=lambda line: None)
     Tokenizer.train(map(render_text, read_parquet(next(data.glob("*.parquet")))), 400).save(tmp_path / "tok")
     own = ["data=data", "tokenizer=tok", "run=run"]
     small = ["model.hidden_size=32", "model.intermediate_size=64", "model.head_dim=16"]

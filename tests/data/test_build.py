@@ -1,23 +1,33 @@
+import contextlib
 import dataclasses
 import hashlib
 import json
+import os
+import random
 import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from opencwm.data import build as module
-from opencwm.data.build import build, drop_duplicates, shard_paths
+from opencwm.data.build import build
 from opencwm.data.decontaminate import decontaminate
+from opencwm.data.finish import shard_path
 from opencwm.data.programs import Dial, generate
 from opencwm.data.recipe import Recipe
-from opencwm.data.record import program_of
-from opencwm.data.sources import generated
+from opencwm.data.record import Recorded, program_of
+from opencwm.data.sources import base, generated
 from opencwm.data.sources.base import Shard
 from opencwm.data.sources.functions import Functions
 from opencwm.data.sources.generated import Generated
 from opencwm.data.stages import plan
 from opencwm.errors import ConfigError, DataError
-from opencwm.trace.files import parquet_info, read_rows, write_parquet, write_traces
+from opencwm.trace.files import read_rows, write_traces
 
 FUNCTIONS = '''
 def collatz(n):
@@ -42,11 +52,18 @@ def initials(name):
         out += word[0].upper()
     return out
 '''
-RECIPE = Recipe(seed=5, num_programs=60, shard_size=20, max_frames=128, generated=Generated(weight=0.7))
+RECIPE = Recipe(
+    seed=5, num_programs=36, shard_size=12, max_frames=128, generated=Generated(weight=0.7), near_duplicates=None
+)
 
 
 def digest(folder):
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+    """Of all that is the dataset; the ledger is how it came about."""
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.iterdir())
+        if not path.name.startswith("ledger.")
+    }
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +99,7 @@ def rows_of(folder):
 def test_the_manifest_counts_what_is_there(whole, recipe):
     manifest = json.loads((whole / "manifest.json").read_text())
     rows = rows_of(whole)
-    assert manifest["num_traces"] == len(rows) == sum(shard["num_traces"] for shard in manifest["shards"]) > 40
+    assert manifest["num_traces"] == len(rows) == sum(shard["num_traces"] for shard in manifest["shards"]) > 25
     assert manifest["num_frames"] == sum(len(row.trace.frames) for row in rows)
     assert manifest["recipe"] == json.loads(json.dumps(recipe.to_dict()))
     for shard in manifest["shards"]:
@@ -106,7 +123,7 @@ def test_two_workers_make_the_same_bytes_as_one(whole, recipe, tmp_path):
     assert digest(tmp_path) == digest(whole)
 
 
-def test_a_killed_build_goes_on_and_ends_with_the_same_bytes(whole, recipe, tmp_path, monkeypatch):
+def test_a_build_goes_on_where_it_was(whole, recipe, tmp_path, monkeypatch):
     made = []
 
     def stop_in_the_second(job):
@@ -115,24 +132,127 @@ def test_a_killed_build_goes_on_and_ends_with_the_same_bytes(whole, recipe, tmp_
         made.append(job.shard)
         return original(job)
 
-    original = module.make_shard
-    monkeypatch.setattr(module, "make_shard", stop_in_the_second)
+    original = module.make_part
+    monkeypatch.setattr(module, "make_part", stop_in_the_second)
     with pytest.raises(KeyboardInterrupt):
         build(recipe, tmp_path, say=lambda line: None)
-    assert [path.exists() for path in shard_paths(tmp_path, 3)] == [True, False, False]
+    assert sorted(path.name for path in (tmp_path / "parts").iterdir()) == ["index-00000.parquet", "part-00000.parquet"]
     assert not (tmp_path / "manifest.json").exists()
     monkeypatch.undo()
-    build(recipe, tmp_path, say=lambda line: None)
+    said = []
+    build(recipe, tmp_path, say=said.append)
+    assert said[0] == "1 of 3 shards are there already"
     assert digest(tmp_path) == digest(whole)
 
 
-def test_a_lost_shard_is_made_again_with_the_same_bytes(whole, recipe, copy):
+def test_a_lost_part_is_made_again_with_the_same_bytes(whole, recipe, copy):
     (copy / "manifest.json").unlink()
-    shard_paths(copy, 2)[1].unlink()
-    said = []
-    build(recipe, copy, say=said.append)
+    shard_path(copy, 1).unlink()
+    build(recipe, copy, say=lambda line: None)
     assert digest(copy) == digest(whole)
-    assert said[0] == "2 of 3 shards are there already"
+
+
+BUILD = """
+import json, sys
+from opencwm.data.build import build
+from opencwm.data.recipe import Recipe
+build(Recipe.from_dict(json.loads(sys.argv[1])), sys.argv[2], num_workers=int(sys.argv[3]))
+"""
+
+
+def family(pid):
+    """The process and all that descend from it."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+    found = [pid]
+    for each in found:
+        found += [child for child, parent in parents.items() if parent == each]
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds its processes in /proc")
+def test_any_process_may_be_killed_at_any_moment_and_the_bytes_are_the_same(whole, recipe, tmp_path):
+    """`kill -9` of the build itself, of workers, of guarded children and their launchers, again and again."""
+    argv = [sys.executable, "-c", BUILD, json.dumps(recipe.to_dict()), str(tmp_path / "out"), "2"]
+    rng, killed = random.Random(3), Counter()
+    process = subprocess.Popen(argv, stderr=subprocess.DEVNULL)
+    for role in ("descendant", "build", "descendant", "descendant", "build", "descendant"):
+        while process.poll() is None and len(family(process.pid)) < 3:
+            time.sleep(0.02)
+        time.sleep(rng.uniform(0.0, 0.8))
+        members = family(process.pid)
+        victim = process.pid if role == "build" else rng.choice(members[1:] or members)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(victim, signal.SIGKILL)
+            killed["build" if victim == process.pid else "descendant"] += 1
+        if victim == process.pid:
+            process.wait()
+            process = subprocess.Popen(argv, stderr=subprocess.DEVNULL)
+    assert process.wait() == 0
+    assert min(killed["build"], killed["descendant"]) > 0
+    assert digest(tmp_path / "out") == digest(whole)
+    assert not [path for path in (tmp_path / "out").iterdir() if path.name.startswith(".")]
+
+
+def test_two_builds_share_the_work(whole, recipe, tmp_path):
+    argv = [sys.executable, "-c", BUILD, json.dumps(recipe.to_dict()), str(tmp_path), "1"]
+    first = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
+    second = subprocess.run(argv, stderr=subprocess.PIPE, text=True)
+    _, said = first.communicate()
+    assert (first.returncode, second.returncode) == (0, 0), said + second.stderr
+    made = [line for line in (said + second.stderr).splitlines() if line.startswith("shard ")]
+    assert len(made) == recipe.num_shards
+    assert digest(tmp_path) == digest(whole)
+
+
+TWO = """
+def slow(n):
+    \"\"\"
+    >>> slow(3)
+    6
+    \"\"\"
+    m = n * 2
+    return m
+
+
+def add(a, b):
+    \"\"\"
+    >>> add(1, 2)
+    3
+    \"\"\"
+    c = a + b
+    return c
+"""
+
+
+def test_what_was_lost_stays_lost_in_a_rebuild(tmp_path, monkeypatch):
+    """A loss is an accident: where the ledger did not know of it, the item would be there the next time."""
+    (tmp_path / "lib.py").write_text(TWO)
+    functions = Functions(weight=1.0, places=(str(tmp_path / "lib.py"),), calls=1)
+    recipe = Recipe(
+        num_programs=4, shard_size=4, functions=functions, generated=Generated(weight=0.0), near_duplicates=None
+    )
+    wanted = build(recipe, tmp_path / "calm", say=lambda line: None)
+    assert wanted["kept"] == {"harvested": 2}
+    accident = Recorded(trace=None, cause="time: stopped after 9 s")
+    monkeypatch.setattr(base, "counted", lambda result, options: accident if "slow" in result.trace.context else result)
+    first = build(recipe, tmp_path / "first", say=lambda line: None)
+    assert first["kept"] == {"harvested": 1}
+    assert first["dropped"] == {"time": 1}
+    monkeypatch.undo()
+    again = build(recipe, tmp_path / "again", like=tmp_path / "first", say=lambda line: None)
+    assert again == first
+    assert digest(tmp_path / "again") == digest(tmp_path / "first")
+    (tmp_path / "first" / "manifest.json").unlink()
+    build(recipe, tmp_path / "first", say=lambda line: None)
+    assert digest(tmp_path / "again") == digest(tmp_path / "first")
+
+
+def test_a_rebuild_is_like_a_build_of_the_same_recipe_only(whole, recipe, tmp_path):
+    with pytest.raises(ConfigError, match=r"seed \(5, now 6\)"):
+        build(dataclasses.replace(recipe, seed=6), tmp_path, like=whole, say=lambda line: None)
 
 
 def test_a_finished_build_is_left_alone(whole, recipe):
@@ -164,23 +284,11 @@ def test_the_plan_goes_on_after_any_state(recipe, whole):
 def test_a_program_that_every_shard_draws_comes_in_once(tmp_path, monkeypatch):
     program = generate(1, Dial(level=0.2))
     monkeypatch.setattr(generated, "generate", lambda seed, dial: program)
-    manifest = build(Recipe(num_programs=6, shard_size=2), tmp_path, say=lambda line: None)
+    manifest = build(Recipe(num_programs=6, shard_size=2, near_duplicates=None), tmp_path, say=lambda line: None)
     assert manifest["num_traces"] == 1
     assert manifest["kept"] == {"generated": 1}
     assert manifest["dropped"] == {"duplicate": 3, "duplicate of an earlier shard": 2}
     assert [shard["num_traces"] for shard in manifest["shards"]] == [1, 0, 0]
-
-
-def test_duplicates_between_shards_go_and_the_pass_can_be_repeated(copy):
-    first, second, third = shard_paths(copy, 3)
-    before, others = list(read_rows(first)), list(read_rows(second))
-    write_parquet(second, [*others, *before[:3]], info=parquet_info(second))
-    drop_duplicates([first, second, third], say=lambda line: None)
-    assert list(read_rows(first)) == before
-    assert list(read_rows(second)) == others
-    once = second.read_bytes()
-    drop_duplicates([first, second, third], say=lambda line: None)
-    assert second.read_bytes() == once
 
 
 def test_held_out_programs_and_benchmark_items_stay_out(whole, recipe, tmp_path):
@@ -220,7 +328,7 @@ def test_an_unfinished_dataset_cannot_be_looked_at(tmp_path):
 
 def test_progress_has_rate_and_time_left(recipe, tmp_path):
     said = []
-    build(dataclasses.replace(recipe, num_programs=20), tmp_path, say=said.append)
+    build(dataclasses.replace(recipe, num_programs=12), tmp_path, say=said.append)
     line = next(line for line in said if line.startswith("shard 00000"))
     assert "1/1" in line
     assert "traces/s" in line

@@ -1,3 +1,4 @@
+import dataclasses
 import re
 
 import pytest
@@ -7,7 +8,7 @@ from opencwm.data.decontaminate import Detector
 from opencwm.data.dedup import source_key
 from opencwm.data.recipe import Recipe
 from opencwm.data.record import Recorded, record_many
-from opencwm.data.sources.base import Job, Run, Take, Work
+from opencwm.data.sources.base import Job, Package, Run, Take, Work
 from opencwm.data.sources.generated import Generated
 from opencwm.data.stages import CHARS_PER_TOKEN, Guard, Planned, Tally, clean, estimate_tokens, kept
 from opencwm.trace.text import render_text
@@ -30,7 +31,7 @@ def through(results, recipe=RECIPE, **settings):
     tally = Tally()
     job = Job(work=work(COUNT, *(call for call, _ in results), **settings), keys=tuple(call for call, _ in results))
     takes = [Take(key=call, origin="generated", result=result) for call, result in results]
-    rows = [row.trace_id for row, _ in kept([((job, takes), 1)], recipe, NO_GUARD, tally)]
+    rows = [each.row.trace_id for each, _ in kept([((job, takes), 1)], recipe, NO_GUARD, tally)]
     return rows, dict(tally.dropped)
 
 
@@ -44,6 +45,7 @@ def recorded():
         "raises": ("def f(x):\n    return 1 // x\n", "f(0)"),
         "exits": ("def f(x):\n    raise SystemExit(x)\n", "f(0)"),
         "wide": ("def f(x):\n    y = x * 2\n    return len(y)\n", f"f({'ab' * 300!r})"),
+        "mail": ("def f(x):\n    y = x + '@lovelace.org'\n    return y\n", "f('ada')"),
         "broken": ("def f(x:\n", "f(0)"),
     }
     return dict(zip(programs, record_many(programs.values(), trusted=True), strict=True))
@@ -89,6 +91,39 @@ def test_equal_programs_come_once():
     assert tally.dropped == {"duplicate": 1}
 
 
+def test_code_without_a_permissive_licence_stays_out():
+    package = Package(name="x", version="1", licence="GPL-3.0")
+    theirs = Planned(position=0, source=Generated(), work=dataclasses.replace(work(COUNT, "count(1)"), package=package))
+    tally = Tally()
+    assert list(clean([(theirs, 1)], NO_GUARD, tally)) == []
+    assert tally.dropped == {"licence": 1}
+    assert len(list(clean([(theirs, 1)], dataclasses.replace(NO_GUARD, any_licence=True), Tally()))) == 1
+
+
+def test_what_was_lost_before_is_not_run_again():
+    stage = [planned(COUNT, "count(2)", "count(3)")]
+    ((_, job), _) = next(clean(stage, NO_GUARD, Tally()))
+    tally, guard = Tally(), dataclasses.replace(NO_GUARD, lost={job.keys[0]: "time"})
+    ((_, job), _) = next(clean(stage, guard, tally))
+    assert [run.call for run in job.work.runs] == ["count(3)"]
+    assert tally.dropped == {"time": 1}
+    assert list(tally.losses.values()) == ["time"]
+
+
+@pytest.mark.parametrize("cause", ["unstable: two recordings differ", "memory: MemoryError"])
+def test_accidents_are_counted_by_cause_and_remembered(cause):
+    tally = Tally()
+    job = Job(work=work(COUNT, "count(1)"), keys=("k",))
+    takes = [Take(key="k", origin="generated", result=Recorded(trace=None, cause=cause))]
+    assert list(kept([((job, takes), 1)], RECIPE, NO_GUARD, tally)) == []
+    assert tally.losses == {"k": cause.partition(":")[0]}
+    assert tally.dropped == {cause.partition(":")[0]: 1}
+
+
+def test_a_trace_with_an_address_in_it_is_dropped(recorded):
+    assert through([("mail", recorded["mail"])]) == ([], {"secret or address": 1})
+
+
 class Suites:
     """A source whose work is no source text: each piece gives several traces, and it reads far ahead."""
 
@@ -127,7 +162,7 @@ def test_traces_of_work_without_a_source_are_guarded_by_their_context(recorded):
     job = Job(work=Work(source=None, runs=(Run(kind="suite"),), max_rows=9), keys=("s",))
     takes = [Take(key=name, origin="suite", result=recorded[name]) for name in ("few", "raises")]
     tally = Tally()
-    assert [row.trace_id for row, _ in kept([((job, takes), 1)], RECIPE, guard, tally)] == ["raises"]
+    assert [each.row.trace_id for each, _ in kept([((job, takes), 1)], RECIPE, guard, tally)] == ["raises"]
     assert tally.dropped == {"held out": 1}
 
 

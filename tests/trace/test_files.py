@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from opencwm.errors import ConfigError, DataError
 from opencwm.trace.files import (
+    ABOUT,
     ROWS_PER_GROUP,
     Row,
     parquet_info,
@@ -169,7 +170,7 @@ def test_parquet_has_the_columns_of_the_format(tmp_path, example):
     path = tmp_path / "run.parquet"
     write_parquet(path, [Row.of(example, source="by hand")], info={"seed": 1})
     row = parquet.read_table(path).to_pylist()[0]
-    assert list(row) == ["trace_id", "source", "header", "outcome", "num_frames", "frames"]
+    assert list(row) == ["trace_id", "source", "header", "outcome", "num_frames", "frames", *ABOUT]
     assert (row["source"], row["outcome"], row["num_frames"]) == ("by hand", "returned", 26)
     assert row["frames"][3] == {
         "event": "line",

@@ -8,6 +8,7 @@ import torch
 
 from opencwm.data.build import build
 from opencwm.data.recipe import Recipe
+from opencwm.data.sources.generated import Generated
 from opencwm.errors import ConfigError, DataError
 from opencwm.model import weights
 from opencwm.model.config import ModelConfig
@@ -29,7 +30,8 @@ SHAPE = ModelConfig(
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory):
     folder = tmp_path_factory.mktemp("stage")
-    build(Recipe(num_programs=24, shard_size=12, easiest=0.0, ramp=1.0), folder / "data", say=lambda line: None)
+    recipe = Recipe(num_programs=24, shard_size=12, generated=Generated(easiest=0.0, ramp=1.0), near_duplicates=None)
+    build(recipe, folder / "data", say=lambda line: None)
     texts = [render_text(t) for path in sorted((folder / "data").glob("*.parquet")) for t in read_traces(path)]
     Tokenizer.train(texts, 400).save(folder / "tokenizer")
     loop = LoopConfig(

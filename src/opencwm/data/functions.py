@@ -9,7 +9,8 @@ only.
 
 A class comes in as a whole, where methods of it are called on objects that are made of literals.
 
-Left out: generators and coroutines as entry points, and packages whose licence is not a permissive one.
+Left out: generators and coroutines as entry points. Which licences may come into a dataset is decided there
+(`licences.py`).
 """
 
 import ast
@@ -19,6 +20,7 @@ import importlib.util
 import json
 import os
 import platform
+import sys
 import sysconfig
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,7 +34,6 @@ from opencwm.errors import ConfigError, DataError
 from opencwm.trace.files import replacing
 
 STDLIB, SITE_PACKAGES = "stdlib", "site-packages"
-PERMISSIVE = ("MIT", "BSD", "APACHE", "PSF", "PYTHON SOFTWARE", "ISC", "UNLICENSE", "ZLIB", "0BSD", "PUBLIC DOMAIN")
 MAX_CALLS = 12
 MAX_FILE_BYTES = 1_000_000
 SKIPPED_FOLDERS = frozenset({"site-packages", "dist-packages", "__pycache__", "lib2to3", "idlelib", "turtledemo"})
@@ -267,14 +268,14 @@ def _package(name: str) -> Iterator[Place]:
     is_package = origin.name == "__init__.py"
     root = origin.parent if is_package else origin
     prefix = name if is_package else name.rpartition(".")[0]
-    yield Place(root=root, prefix=prefix, package=name, version="", licence="")
+    is_stdlib = name.partition(".")[0] in sys.stdlib_module_names
+    about = ("python", platform.python_version(), "PSF-2.0") if is_stdlib else (name, "", "")
+    yield Place(root=root, prefix=prefix, package=about[0], version=about[1], licence=about[2])
 
 
 def _distribution(distribution: importlib.metadata.Distribution) -> Iterator[Place]:
-    """The top-level packages and modules of an installed distribution with a permissive licence."""
+    """The top-level packages and modules of an installed distribution."""
     licence = _licence(distribution)
-    if not any(word in licence.upper() for word in PERMISSIVE) or "GPL" in licence.upper():
-        return
     tops = {file.parts[0] for file in distribution.files or () if file.suffix == ".py"}
     for top in sorted(tops):
         root = Path(str(distribution.locate_file(top)))

@@ -34,13 +34,28 @@ class Recipe:
     """The held-out programs (`programs.jsonl.gz`); no program with an equal normalised source comes in."""
     benchmarks: tuple[str, ...] = ()
     """Benchmark files; no program that shares a function body or half of its 13-grams with an item comes in."""
+    any_licence: bool = False
+    """Whether code comes in whose package has a licence that is not permissive."""
+    near_duplicates: float | None = 0.85
+    """Programs whose MinHash signatures agree in this share are one program, and the first stays; None: all stay."""
+    max_share: float | None = None
+    """No source gives more than this share of the traces: what is over is dropped at random; None: no limit."""
     timeout_s: float = 2.0
-    """Wall clock per program."""
+    """Wall clock per program: generous, since what it stops is dropped."""
 
     def __post_init__(self) -> None:
         for name in ("num_programs", "shard_size", "max_frames", "max_tokens"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}: it must be at least 1")
+        for name in ("near_duplicates", "max_share"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value <= 1:
+                raise ConfigError(f"{name} is {value}: it must be over 0 and at most 1, or none")
+        if self.max_share is not None and self.max_share * len(self.sources) < 1:
+            fix = "raise it, or give more sources a weight"
+            raise ConfigError(
+                f"max_share is {self.max_share}: {len(self.sources)} sources cannot all be under it", fix=fix
+            )
         for source in self.all_sources:
             if source.weight < 0:
                 raise ConfigError(f"{source.name}.weight is {source.weight}: it must be 0 or more")

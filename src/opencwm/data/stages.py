@@ -10,15 +10,16 @@ it is recorded, are the sources' business (`sources/base.py`).
 import dataclasses
 import random
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from opencwm.data.decontaminate import Detector
 from opencwm.data.dedup import source_key
 from opencwm.data.inputs import Novelty
+from opencwm.data.licences import is_permissive
+from opencwm.data.private import holds_private
 from opencwm.data.recipe import Recipe
-from opencwm.data.record import ACCIDENTAL, Recorded, program_of
+from opencwm.data.record import ACCIDENTAL, program_of
 from opencwm.data.sources.base import Job, Shard, Source, Take, Work
 from opencwm.trace.files import Row
 from opencwm.trace.recording.frame import Trace
@@ -41,6 +42,17 @@ class Planned:
     work: Work
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kept:
+    """A row, and what the end of the build must know about it."""
+
+    row: Row
+    tokens: int
+    """Estimated."""
+    program: str
+    """What it is a near duplicate by."""
+
+
 Cleaned = tuple[Source, Job]
 Taken = tuple[Job, Sequence[Take]]
 
@@ -49,19 +61,20 @@ Taken = tuple[Job, Sequence[Take]]
 class Tally:
     """What became of the candidates of one shard."""
 
-    kept: Counter[str] = field(default_factory=Counter)
-    """By kind: the first word of the `source` column."""
     dropped: Counter[str] = field(default_factory=Counter)
     """By reason."""
     contaminated: Counter[str] = field(default_factory=Counter)
     """By benchmark item."""
-    frames: int = 0
-    tokens: int = 0
-    """Estimated."""
+    losses: dict[str, str] = field(default_factory=dict)
+    """Key of each run that was dropped for an accidental cause -> the cause."""
 
-    def to_dict(self) -> dict[str, Any]:
-        counts = {name: dict(sorted(getattr(self, name).items())) for name in ("kept", "dropped", "contaminated")}
-        return {**counts, "frames": self.frames, "tokens": self.tokens}
+    def lose(self, key: str, cause: str) -> None:
+        self.dropped[cause] += 1
+        self.losses[key] = cause
+
+    def to_dict(self) -> dict[str, dict[str, int]]:
+        """The counts, for a shard's footer."""
+        return {name: dict(sorted(getattr(self, name).items())) for name in ("dropped", "contaminated")}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,6 +85,11 @@ class Guard:
     """Source keys."""
     detector: Detector
     """Of benchmark items."""
+    lost: Mapping[str, str] = field(default_factory=dict)
+    """Keys that an earlier attempt at this shard lost to an accidental cause (`record.ACCIDENTAL`), with the cause:
+    they stay out, so that the shard comes out as it did."""
+    any_licence: bool = False
+    """Whether code comes in that has a licence which is not permissive."""
 
 
 def plan(recipe: Recipe, shard: Shard, start: int = 0) -> Iterator[tuple[Planned, int]]:
@@ -90,10 +108,14 @@ def plan(recipe: Recipe, shard: Shard, start: int = 0) -> Iterator[tuple[Planned
 
 
 def clean(stage: Iterable[tuple[Planned, int]], guard: Guard, tally: Tally) -> Iterator[tuple[Cleaned, int]]:
-    """Drop duplicates, held-out programs and what is contaminated with a benchmark item."""
+    """Drop duplicates, held-out programs, what is contaminated with a benchmark item, what has no permissive licence,
+    and what an earlier attempt lost."""
     seen: set[str] = set()
     for planned, state in stage:
         work = planned.work
+        if not (guard.any_licence or is_permissive(work.package.licence)):
+            tally.dropped["licence"] += 1
+            continue
         source_key, keys = work.keys()
         if work.source is not None and _is_refused(work.source, source_key, guard, tally):
             continue
@@ -101,8 +123,11 @@ def clean(stage: Iterable[tuple[Planned, int]], guard: Guard, tally: Tally) -> I
         for key, run in zip(keys, work.runs, strict=True):
             if key in seen:
                 tally.dropped["duplicate"] += 1
+                continue
+            seen.add(key)
+            if key in guard.lost:
+                tally.lose(key, guard.lost[key])
             else:
-                seen.add(key)
                 new.append((key, run))
         if new:
             work = dataclasses.replace(work, runs=tuple(run for _, run in new))
@@ -157,26 +182,30 @@ class _Lanes:
         return False
 
 
-def kept(stage: Iterable[tuple[Taken, int]], recipe: Recipe, guard: Guard, tally: Tally) -> Iterator[tuple[Row, int]]:
+def kept(stage: Iterable[tuple[Taken, int]], recipe: Recipe, guard: Guard, tally: Tally) -> Iterator[tuple[Kept, int]]:
     """Drop what is of no use; of a program's inputs, keep those that show something new."""
     for (job, takes), state in stage:
         novelty, num_kept = Novelty(), 0
         for take in takes:
             trace = take.result.trace
             tokens = 0 if trace is None else estimate_tokens(trace)
-            reason = _reason_to_drop(take.result, tokens, recipe)
-            if trace is None or reason is not None:
+            reason = _reason_to_drop(take, tokens, recipe, guard)
+            if reason in ACCIDENTAL:
+                tally.lose(take.key, reason)
+            elif trace is None or reason is not None:
                 tally.dropped[reason or "not recorded"] += 1
             elif job.work.source is None and _is_refused(*_program_of(trace), guard, tally):
                 continue
             elif num_kept == job.work.max_rows or not novelty.adds(trace):
                 tally.dropped["nothing new"] += 1
+            elif holds_private(trace):
+                tally.dropped["secret or address"] += 1
             else:
                 num_kept += 1
-                tally.kept[take.origin.partition(" ")[0]] += 1
-                tally.frames += len(trace.frames)
-                tally.tokens += tokens
-                yield Row(trace_id=take.key, source=take.origin, trace=trace), state
+                package = job.work.package
+                about = {"package": package.name, "version": package.version, "licence": package.licence}
+                row = Row(trace_id=take.key, source=take.origin, trace=trace, **about)
+                yield Kept(row=row, tokens=tokens, program=job.work.source or program_of(trace)[0]), state
 
 
 def _program_of(trace: Trace) -> tuple[str, str]:
@@ -188,8 +217,10 @@ def _program_of(trace: Trace) -> tuple[str, str]:
         return source, ""
 
 
-def _reason_to_drop(result: Recorded, tokens: int, recipe: Recipe) -> str | None:
-    trace = result.trace
+def _reason_to_drop(take: Take, tokens: int, recipe: Recipe, guard: Guard) -> str | None:
+    result, trace = take.result, take.result.trace
+    if take.key in guard.lost:
+        return guard.lost[take.key]
     if trace is None:
         return result.kind if result.kind in ACCIDENTAL else f"not recorded: {result.kind}"
     if trace.outcome not in ("returned", "raised"):

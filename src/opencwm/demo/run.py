@@ -209,6 +209,7 @@ def record_programs(config: DemoConfig, out: Path, say: Say) -> Mapping[str, Any
         functions=Functions(weight=0.5, places=tuple(places), calls=3),
         generated=Generated(weight=0.5, ramp=0.0),
         heldout=str(HELDOUT),
+        near_duplicates=None,  # there are few programs, and little time
     )
     say("   reading the standard library for functions and for inputs that people gave them")
     return build(recipe, out, num_workers=config.threads, say=lambda line: say(f"   {line}"))

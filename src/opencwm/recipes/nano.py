@@ -22,7 +22,10 @@ HELDOUT = Path(__file__).parent.parent / "evals" / "heldout" / "programs.jsonl.g
 def data() -> Recipe:
     """Generated programs of rising difficulty; nothing of the held-out set is in it."""
     generated = Generated(easiest=0.1, ramp=0.12)
-    return Recipe(num_programs=75_000, generated=generated, max_tokens=8_192, heldout=str(HELDOUT))
+    # a generator's small programs are alike: its near duplicates are what it is to be learned from
+    return Recipe(
+        num_programs=75_000, generated=generated, max_tokens=8_192, heldout=str(HELDOUT), near_duplicates=None
+    )
 
 
 def train() -> "StageConfig":

@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 INFO_KEY = b"opencwm"
 ROWS_PER_GROUP = 256
+ABOUT = ("package", "version", "licence")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +41,10 @@ class Row:
     source: str
     """Where the program is from, in words."""
     trace: Trace
+    package: str = ""
+    """Whose code is traced, in which version and under which licence; "" for programs of our own."""
+    version: str = ""
+    licence: str = ""
 
     @classmethod
     def of(cls, trace: Trace, *, source: str = "") -> "Row":
@@ -162,7 +167,8 @@ def read_rows(path: str | Path) -> Iterator[Row]:
             for data in file.read_row_group(group).to_pylist():
                 trace = Trace(json.loads(data["header"]), [_frame_of_dict(frame) for frame in data["frames"]])
                 _check(trace)
-                yield Row(trace_id=data["trace_id"], source=data["source"], trace=trace)
+                about = {name: data.get(name) or "" for name in ABOUT}
+                yield Row(trace_id=data["trace_id"], source=data["source"], trace=trace, **about)
 
 
 def parquet_info(path: str | Path) -> dict[str, Any]:
@@ -179,6 +185,30 @@ def parquet_column(path: str | Path, name: str) -> list[Any]:
     with boundary(DataError, f"{path} cannot be read as traces in Parquet"):
         values: list[Any] = parquet.read_table(path, columns=[name])[name].to_pylist()
     return values
+
+
+def write_table(path: Path, rows: Sequence[Mapping[str, Any]], *, columns: Sequence[str]) -> None:
+    """Plain values as a Parquet file, with these columns also where there are no rows."""
+    pa, parquet = _pyarrow()
+    with replacing(path) as partial:
+        parquet.write_table(pa.table({name: [row[name] for row in rows] for name in columns}), partial)
+
+
+def read_table(path: Path) -> list[dict[str, Any]]:
+    """What `write_table` has written."""
+    _, parquet = _pyarrow()
+    with boundary(DataError, f"{path} cannot be read as Parquet"):
+        rows: list[dict[str, Any]] = parquet.read_table(path).to_pylist()
+    return rows
+
+
+def copy_parquet(source: Path, target: Path, keep: Sequence[bool], *, info: Mapping[str, Any]) -> None:
+    """The rows of `source` for which `keep` is true, with another `info`; no trace is parsed."""
+    pa, parquet = _pyarrow()
+    table = parquet.read_table(source, schema=_schema()).filter(pa.array(keep, pa.bool_()))
+    table = table.replace_schema_metadata({INFO_KEY: dump(dict(info)).encode("utf-8")})
+    with replacing(target) as partial:
+        parquet.write_table(table, partial, row_group_size=ROWS_PER_GROUP, compression="zstd")
 
 
 @contextmanager
@@ -214,6 +244,7 @@ def _row_to_dict(row: Row) -> dict[str, Any]:
         "outcome": trace.outcome,
         "num_frames": len(trace.frames),
         "frames": [_frame_to_dict(frame) for frame in trace.frames],
+        **{name: encodable(getattr(row, name)) for name in ABOUT},
     }
 
 
@@ -239,7 +270,8 @@ def _schema() -> "pa.Schema":
     text, number = pa.string(), pa.int32()
     frame = {"event": text, "cause": text, "depth": number, "file": text, "line_no": number, "source_line": text}
     row = {"trace_id": text, "source": text, "header": text, "outcome": text, "num_frames": number}
-    return pa.schema({**row, "frames": pa.list_(pa.struct({**frame, "locals": text, "value": text}))}.items())
+    frames = pa.list_(pa.struct({**frame, "locals": text, "value": text}))
+    return pa.schema({**row, "frames": frames, **dict.fromkeys(ABOUT, text)}.items())
 
 
 def _pyarrow() -> Any:
