@@ -26,7 +26,7 @@ from typing import Any
 
 from opencwm.config import keys_of
 from opencwm.data.decontaminate import Detector, read_items
-from opencwm.data.finish import PARTS, finish, shard_paths, write_part
+from opencwm.data.finish import PARTS, finish, part_paths, write_part
 from opencwm.data.heldout import heldout_keys
 from opencwm.data.recipe import Recipe
 from opencwm.data.sources.base import Say, Shard
@@ -147,7 +147,7 @@ def _make_parts(
     ledger.add(shards)
     (folder / PARTS).mkdir(exist_ok=True)
     for shard in sorted(ledger.done().intersection(shards)):
-        if not shard_paths(folder / PARTS, shard)[0].exists():
+        if not part_paths(folder / PARTS, shard)[0].exists():
             ledger.reopen(shard)
     if there := len(ledger.done().intersection(shards)):
         say(f"{there} of {len(shards)} shards are there already")

@@ -50,7 +50,7 @@ class CopyJob:
     info: dict[str, Any]
 
 
-def shard_paths(folder: Path, shard: int) -> tuple[Path, Path]:
+def part_paths(folder: Path, shard: int) -> tuple[Path, Path]:
     """A part and its index."""
     return folder / f"part-{shard:05d}.parquet", folder / f"index-{shard:05d}.parquet"
 
@@ -59,11 +59,15 @@ def shard_path(folder: Path, shard: int) -> Path:
     return folder / f"shard-{shard:05d}.parquet"
 
 
+def shard_paths(folder: Path, num_shards: int) -> list[Path]:
+    return [shard_path(folder, shard) for shard in range(num_shards)]
+
+
 def write_part(
     folder: Path, shard: int, stage: Iterable[tuple[Kept, int]], tally: Tally, *, with_signatures: bool
 ) -> int:
     """Write the index, then the part: where there is a part, both are whole. Returns the number of rows."""
-    part, index = shard_paths(folder / PARTS, shard)
+    part, index = part_paths(folder / PARTS, shard)
     entries: list[dict[str, Any]] = []
     signatures: dict[int, bytes] = {}
 
@@ -93,7 +97,7 @@ def write_part(
 
 def finish(folder: Path, recipe: Recipe, executor: Executor, say: Say) -> dict[str, Any]:
     """Make the shards and the card; returns the manifest, which the caller writes."""
-    indexes = [read_table(shard_paths(folder / PARTS, shard)[1]) for shard in range(recipe.num_shards)]
+    indexes = [read_table(part_paths(folder / PARTS, shard)[1]) for shard in range(recipe.num_shards)]
     reasons = decide(indexes, recipe)
     jobs = [_copy_job(folder, shard, index, reasons[shard]) for shard, index in enumerate(indexes)]
     for name, count in sorted(sum((Counter(each) for each in reasons), Counter()).items(), key=str):
@@ -109,7 +113,7 @@ def finish(folder: Path, recipe: Recipe, executor: Executor, say: Say) -> dict[s
 def copy_part(job: CopyJob) -> str:
     """Make one shard, and return its SHA-256; called in a worker."""
     target = shard_path(job.folder, job.shard)
-    copy_parquet(shard_paths(job.folder / PARTS, job.shard)[0], target, job.keep, info=job.info)
+    copy_parquet(part_paths(job.folder / PARTS, job.shard)[0], target, job.keep, info=job.info)
     return _sha256(target)
 
 
@@ -168,7 +172,7 @@ def allowed(counts: dict[str, int], max_share: float) -> dict[str, int]:
 
 
 def _copy_job(folder: Path, shard: int, index: Sequence[dict[str, Any]], reasons: Sequence[str | None]) -> CopyJob:
-    info = parquet_info(shard_paths(folder / PARTS, shard)[0])
+    info = parquet_info(part_paths(folder / PARTS, shard)[0])
     rows = [row for row, reason in zip(index, reasons, strict=True) if reason is None]
     dropped = Counter(info["dropped"]) + Counter(reason for reason in reasons if reason is not None)
     info |= {

@@ -17,4 +17,5 @@ def data() -> Recipe:
         max_frames=2 * MAX_LINE_FRAMES,  # the cut counts line frames; what is above 1 MB goes first
         max_tokens=65_536,
         timeout_s=10.0,
+        near_duplicates=None,  # a wrong solution may differ from a right one in one character
     )

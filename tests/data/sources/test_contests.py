@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from opencwm.data.build import build, shard_paths
+from opencwm.data.build import build
+from opencwm.data.finish import shard_paths
 from opencwm.data.recipe import Recipe
 from opencwm.data.sources.contests import PROBLEMS, Contests
 from opencwm.data.sources.generated import Generated
@@ -19,7 +20,12 @@ def recipe(*problems, num_shards=1, **settings):
     files = tuple(map(str, problems or (EXAMPLES,)))
     source = Contests(weight=1.0, problems=files, **settings)
     return Recipe(
-        contests=source, generated=Generated(weight=0.0), num_programs=20 * num_shards, shard_size=20, max_frames=500
+        contests=source,
+        generated=Generated(weight=0.0),
+        num_programs=20 * num_shards,
+        shard_size=20,
+        max_frames=500,
+        near_duplicates=None,
     )
 
 
