@@ -10,6 +10,7 @@ COMMANDS = [
     ["predict"],
     ["data", "build"],
     ["data", "episodes"],
+    ["data", "derive"],
     ["data", "peek"],
     ["data", "stats"],
     ["data", "decontaminate"],

@@ -1,4 +1,4 @@
-"""`opencwm data build | episodes | tokenizer | decontaminate | peek | stats`: datasets, and what is in them."""
+"""`opencwm data build | derive | episodes | tokenizer | decontaminate | peek | stats`: datasets and what is in them."""
 
 import dataclasses
 import json
@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from opencwm.cli.derive import derive
 from opencwm.cli.terminal import emit, out, say
 
 if TYPE_CHECKING:
     from opencwm.data.decontaminate import Report
 
 app = typer.Typer(no_args_is_help=True, help="Datasets of traces: build them, look into them.")
+app.command("derive")(derive)
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A dataset folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -10,12 +10,12 @@ Deviation: the prompts are our own, so language scores compare with each other m
 """
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from opencwm.data.views.questions import answer_in, input_question, output_question
 from opencwm.errors import ConfigError
 from opencwm.evals.base import EvalResult, Ledger, estimate_to_dict
 from opencwm.evals.cruxeval_scoring import Direction, Item, score
@@ -127,20 +127,10 @@ def direct_prompt(item: Item, direction: Direction) -> str:
 
 def reasoning_prompt(item: Item, direction: Direction) -> tuple[Message, ...]:
     if direction == "output":
-        task = f"What does `f({item.input})` return?"
-        form = "ANSWER: <the returned value as a Python literal>"
+        text = output_question(item.code, f"f({item.input})", steps=True)
     else:
-        task = f"Find arguments for which the call to `f` returns `{item.output}`. Any that work will do."
-        form = "ANSWER: f(<the arguments>)"
-    text = (
-        f"Here is a Python function.\n\n```python\n{item.code.strip(chr(10))}\n```\n\n{task}\n\n"
-        "Go through the execution line by line and keep track of every variable that changes. "
-        f"When you are done, end your reply with one line of exactly this form:\n\n{form}"
-    )
+        text = input_question(item.code, "f", item.output, steps=True)
     return (Message(role="user", content=text),)
-
-
-_ANSWER = re.compile(r"ANSWER:[*_`\s]*(.*)")
 
 
 def language_answer(mode: Mode, direction: Direction, text: str) -> str | None:
@@ -148,9 +138,7 @@ def language_answer(mode: Mode, direction: Direction, text: str) -> str | None:
     if mode == "direct":
         line = text.strip().split("\n")[0].strip()
         return (f"f({line}" if direction == "input" else line) if line else None
-    found = _ANSWER.findall(text)
-    answer = found[-1].strip().strip("`*").strip() if found else ""
-    return answer or None
+    return answer_in(text)
 
 
 def language_request(item: Item, mode: Mode, direction: Direction, max_tokens: int) -> Request:

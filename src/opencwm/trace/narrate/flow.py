@@ -5,7 +5,7 @@ import ast
 from opencwm.trace.layout import is_one_line
 from opencwm.trace.narrate.parts import Parts, nothing
 from opencwm.trace.narrate.prose import code
-from opencwm.trace.narrate.steps import Step
+from opencwm.trace.narrate.steps import Loop, Step
 from opencwm.trace.tree import Activation, Node
 
 CALLING = (ast.Expr, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Return)
@@ -96,6 +96,11 @@ class Flow(Parts):
             lambda: f"{test} is true{read(' with ', '')}: the loop {'goes round again' if number else 'starts'}.",
         )
         self.others(step, [])
+
+    def bound_by_loop(self, loop: Loop) -> list[str]:
+        """The plain names that the header of a `for` binds."""
+        target = getattr(loop.statement, "target", None)
+        return [] if target is None else [node.id for node in ast.walk(target) if isinstance(node, ast.Name)]
 
     def loop_exit(self, step: Step, *, num_iterations: int) -> None:
         """The header after which the body does not run, or no more."""

@@ -41,7 +41,7 @@ class Detail:
     iterations: int | None = 2
     """Iterations of a loop that are told one by one before those like them are told together; None: all."""
     depth: int | None = None
-    """Calls inside calls that are told from inside: 0 tells what the entry point's calls return; None: all."""
+    """Calls inside the first one that are told from inside: 0 tells only what they return; None: all."""
     max_value_chars: int = 160
     """Of a longer value only the beginning is stated."""
     max_chars: int | None = None
@@ -281,7 +281,7 @@ class Teller:
         prose.frame = None
         head = loop.iterations[numbers[0]][0]
         start = head.start if isinstance(head, Step) else ends[0]
-        facts = self._course(start, ends)
+        facts = self._course(loop, start, ends)
         rest: Callable[[], str] = facts or (lambda: "they change no variable")
         if is_same:
             prose.say(
@@ -295,10 +295,12 @@ class Teller:
                 lambda: f"the {count} iterations after this bring nothing new: {rest()}.",
             )
 
-    def _course(self, start: Node, ends: Sequence[Node]) -> Callable[[], str] | None:
+    def _course(self, loop: Loop, start: Node, ends: Sequence[Node]) -> Callable[[], str] | None:
         """What the changed variables hold after each of these iterations, or after the last; None: none changed."""
         states = [node.frame.locals or {} for node in (start, *ends)]
+        first = set(self.actions.bound_by_loop(loop))
         changed = [name for name in states[-1] if any(state.get(name) != states[-1][name] for state in states)]
+        changed.sort(key=lambda name: name not in first)  # what the loop goes over, then what it does
         if not changed:
             return None
 
