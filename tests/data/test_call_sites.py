@@ -80,7 +80,7 @@ from lib import power
 
 def test_where_it_runs():
     with pytest.raises(OSError):
-        socket.create_connection(("127.0.0.1", 9), timeout=1)
+        socket.socket().connect(("127.0.0.1", 9))
     with pytest.raises(OSError):
         open(__file__, "a")
     assert "SECRET_OF_THE_TEST" not in os.environ

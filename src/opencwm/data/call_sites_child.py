@@ -68,7 +68,7 @@ def run(target: str) -> None:
 
 
 class Watch:
-    """A profile function: it sees each call, and looks at few."""
+    """A trace function that sees each call of a Python function, looks at few, and follows none."""
 
     def __init__(self, job: dict[str, Any], writer: Any) -> None:
         self.out = open("calls.jsonl", "w", encoding="utf-8")  # noqa: SIM115 (for as long as the process lives)
@@ -78,16 +78,14 @@ class Watch:
         self._known: dict[CodeType, Calls | None] = {}
 
     def start(self) -> None:
-        threading.setprofile(self._on_event)
-        sys.setprofile(self._on_event)
+        threading.settrace(self._on_call)
+        sys.settrace(self._on_call)
 
     def stop(self) -> None:
-        sys.setprofile(None)
-        threading.setprofile(None)
+        sys.settrace(None)
+        threading.settrace(None)
 
-    def _on_event(self, py_frame: FrameType, event: str, _: Any) -> None:
-        if event != "call":
-            return
+    def _on_call(self, py_frame: FrameType, event: str, _: Any) -> None:
         code = py_frame.f_code
         calls = self._known.get(code, MISSING)
         if calls is MISSING:
