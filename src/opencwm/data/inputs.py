@@ -17,6 +17,7 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from opencwm.data.literals import literal_text
 from opencwm.trace.recording.frame import Trace
 
 BOUNDARIES = (0, 1, -1, 2, 7, 10, 16, 64, 99, 100, 255, 256, 1000)
@@ -85,7 +86,7 @@ def _known(node: ast.expr) -> tuple[Any]:
 
 
 def _literal(value: Any) -> ast.expr:
-    return ast.parse(repr(value), mode="eval").body
+    return ast.parse(literal_text(value), mode="eval").body
 
 
 def mutate(value: Any, rng: random.Random) -> Any:
