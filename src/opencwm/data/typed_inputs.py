@@ -3,7 +3,7 @@
     annotations, known calls --strategies (hypothesis)--> values of each parameter --> "f([3, -1], key='ab')"
 
 Where a parameter has been seen with values, new ones resemble them (signs, lengths, characters, keys of records); where
-it is annotated, they follow `hypothesis.strategies.from_type`, with numbers and containers kept small enough to read.
+it is annotated, they are of that type, as `hypothesis.strategies.from_type` makes them, but small enough to read.
 The same function and seed give the same calls, on every machine with the same version of hypothesis.
 
 Left out: functions with a parameter of which nothing is known and which has no default, values that cannot be written
@@ -161,6 +161,7 @@ class _Strategies:
             "bytearray": st.binary(max_size=10).map(bytearray),
             "complex": st.builds(complex, small, small),
             "None": st.none(),
+            "range": st.builds(range, st.integers(0, 12)),
         }
         self.atoms["NoneType"] = self.atoms["None"]
         self.atoms.update({name: self.atoms["str"] for name in ("AnyStr", "Text", "LiteralString")})
@@ -213,12 +214,7 @@ class _Strategies:
             is_set = name in SETS or name.lower() == "frozenset"
             items: list[ast.expr] = [ast.Name(id="int")] if is_set else any_items
             return self._generic(name, [*items, ast.Constant(value=...)] if name.lower() == "tuple" else items)
-        return self._from_type(name)
-
-    def _from_type(self, name: str) -> "Strategy | None":
-        """Builtin types that hypothesis knows by itself."""
-        known: Mapping[str, type] = {"range": range}
-        return self.st.from_type(known[name]) if name in known else None
+        return None
 
     def _generic(self, name: str, items: Sequence[ast.expr]) -> "Strategy | None":
         if name == "Literal":
@@ -264,7 +260,8 @@ class _Strategies:
         st = self.st
         if kind is int:
             most = max(10, 2 * max(map(abs, values)))
-            return st.integers(0 if min(values) >= 0 else -most, most)
+            integers: Strategy = st.integers(0 if min(values) >= 0 else -most, most)
+            return integers
         if kind is float and min(values) >= 0:
             floats: Strategy = self.atoms["float"].map(abs)
             return floats
