@@ -70,7 +70,7 @@ def digest(folder):
 def recipe(tmp_path_factory):
     source = tmp_path_factory.mktemp("functions") / "lib.py"
     source.write_text(FUNCTIONS)
-    return dataclasses.replace(RECIPE, functions=Functions(weight=0.3, places=(str(source),), calls=3))
+    return dataclasses.replace(RECIPE, functions=Functions(weight=0.3, places=(str(source),), calls=3, typed=0))
 
 
 @pytest.fixture(scope="module")
@@ -230,7 +230,7 @@ def add(a, b):
 def test_what_was_lost_stays_lost_in_a_rebuild(tmp_path, monkeypatch):
     """A loss is an accident: where the ledger did not know of it, the item would be there the next time."""
     (tmp_path / "lib.py").write_text(TWO)
-    functions = Functions(weight=1.0, places=(str(tmp_path / "lib.py"),), calls=1)
+    functions = Functions(weight=1.0, places=(str(tmp_path / "lib.py"),), calls=1, typed=0, mutated=0)
     recipe = Recipe(
         num_programs=4, shard_size=4, functions=functions, generated=Generated(weight=0.0), near_duplicates=None
     )

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opencwm.data.inputs import Novelty, mutate, mutated_calls
+from opencwm.data.inputs import choose, mutate, mutated_calls
 from opencwm.trace.recording.frame import Frame, Trace
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary()
@@ -74,18 +74,39 @@ def trace(lines, outcome="returned", exception=None, result="None"):
     return Trace({"outcome": outcome, "exception": exception, "context": ""}, frames)
 
 
-def test_novelty_is_a_new_line_a_new_outcome_or_a_new_path():
-    novelty = Novelty()
-    assert novelty.adds(trace([1, 2, 4]))
-    assert not novelty.adds(trace([1, 2, 4]))
-    assert novelty.adds(trace([1, 3, 4]))  # a new line
-    assert novelty.adds(trace([1, 2, 2, 4]))  # a new path
-    assert novelty.adds(trace([1, 2, 4], "raised", "ValueError('a')"))
-    assert not novelty.adds(trace([1, 2, 4], "raised", "ValueError('b')"))
-    assert novelty.adds(trace([1, 2, 4], "raised", "TypeError('a')"))
+def test_traces_are_chosen_for_new_lines_outcomes_and_paths():
+    traces = [
+        trace([1, 2, 4]),
+        trace([1, 2, 4]),
+        trace([1, 3, 4]),  # a new line
+        trace([1, 2, 2, 4]),  # a new path
+        trace([1, 2, 4], "raised", "ValueError('a')"),
+        trace([1, 2, 4], "raised", "ValueError('b')"),
+        trace([1, 2, 4], "raised", "TypeError('a')"),
+    ]
+    assert choose(traces, 10) == [0, 2, 3, 4, 6]
+
+
+def test_what_shows_most_comes_first():
+    traces = [trace([1, 2], result="1"), trace([1, 2], result="2"), trace([1, 2, 3, 4]), trace([1, 5])]
+    assert choose(traces, 1) == [2]
+    assert choose(traces, 2) == [2, 3]
+    assert choose(traces, 3) == [0, 2, 3]
+    assert choose([], 3) == []
 
 
 def test_a_few_traces_may_differ_in_their_result_only():
-    novelty = Novelty()
-    kept = [result for result in "11234567" if novelty.adds(trace([1, 2], result=result))]
-    assert kept == ["1", "2", "3"]
+    assert choose([trace([1, 2], result=result) for result in "11234567"], 10) == [0, 2, 3]
+
+
+@given(
+    st.lists(st.tuples(st.lists(st.integers(1, 6), max_size=5), st.sampled_from("ab")), max_size=12), st.integers(0, 5)
+)
+def test_no_more_are_chosen_than_asked_for_and_no_line_is_lost_for_want_of_room(runs, count):
+    traces = [trace(lines, result=result) for lines, result in runs]
+    chosen = choose(traces, count)
+    assert chosen == sorted(set(chosen))
+    assert len(chosen) <= count
+    assert len(traces) == 0 or count == 0 or chosen
+    if len(chosen) < count:
+        assert {n for at in chosen for n in runs[at][0]} == {n for lines, _ in runs for n in lines}

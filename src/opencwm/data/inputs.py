@@ -1,12 +1,12 @@
 """More inputs for a function, from the ones it has: type-directed mutation, and the choice of those worth keeping.
 
-    calls "f([3, 4], 2)" --mutated_calls--> "f([4, 3], 2)", "f([3], -1)", ... --record--> Novelty.adds(trace)? --> kept
+    calls "f([3, 4], 2)" --mutated_calls--> "f([4, 3], 2)", "f([3], -1)", ... --record--> choose --> kept
 
 A mutation changes one or two places in the arguments and keeps every type, so that the function still works on what it
 gets: numbers move a little or jump to a boundary, strings and containers lose, double, swap or change elements.
 The strategy is fuzzing's "mutate what is known to work"; the values follow hypothesis (small, boundary, nasty).
-A trace is kept while it shows something new: a line of the program not yet run, another kind of outcome, or another
-path (the sequence of its lines); a few are kept for another result only. Precursor of CWM: coverage- and
+Of the traces of a program those are kept that show most: lines of it that no other shows, then other kinds of outcome,
+then other paths (sequences of lines); a few are kept for another result only. Precursor of CWM: coverage- and
 diversity-filtered, about 6 inputs per function (arXiv 2503.05703).
 
 Left out: inputs made from nothing (without a known call), and inputs chosen by a language model.
@@ -15,6 +15,7 @@ Left out: inputs made from nothing (without a known call), and inputs chosen by 
 import ast
 import random
 from collections.abc import Iterator, Sequence
+from heapq import heapify, heappop, heappush
 from typing import Any
 
 from opencwm.data.literals import literal_text
@@ -189,28 +190,66 @@ def _dict(value: dict[Any, Any], rng: random.Random) -> dict[Any, Any]:
     return dict(items)
 
 
-class Novelty:
-    """What the traces of one program have shown so far; the first one is always new."""
+class Shown:
+    """What one trace shows of its program."""
+
+    def __init__(self, trace: Trace) -> None:
+        places = [(frame.file, frame.line_no) for frame in trace.frames]
+        self.lines = frozenset(places)
+        self.outcome = trace.outcome + str(trace.header.get("exception") or "").partition("(")[0]
+        self.path = hash(tuple(places))
+        self.result = trace.frames[-1].value if trace.frames else None
+
+
+class _Seen:
+    """What the chosen traces show together."""
 
     def __init__(self) -> None:
-        self.lines: set[int] = set()
+        self.lines: set[tuple[str, int]] = set()
         self.outcomes: set[str] = set()
         self.paths: set[int] = set()
         self.results: set[str | None] = set()
-        self.num_similar = 0
 
-    def adds(self, trace: Trace) -> bool:
-        """Whether the trace shows a new line, outcome or path, or is one of a few with another result only; if so, it
-        is remembered."""
-        numbers = tuple(frame.line_no for frame in trace.frames)
-        outcome = trace.outcome + str(trace.header.get("exception") or "").partition("(")[0]
-        result = trace.frames[-1].value if trace.frames else None
-        is_new = bool(set(numbers) - self.lines) or outcome not in self.outcomes or hash(numbers) not in self.paths
-        is_similar = not is_new and result not in self.results and self.num_similar < MAX_SIMILAR
-        if is_new or is_similar:
-            self.num_similar += is_similar
-            self.lines.update(numbers)
-            self.outcomes.add(outcome)
-            self.paths.add(hash(numbers))
-            self.results.add(result)
-        return is_new or is_similar
+    def gain(self, shown: Shown) -> tuple[int, bool, bool, bool]:
+        """What a trace would add: lines, another outcome, path, result. No part of it grows while others are added."""
+        return (
+            len(shown.lines - self.lines),
+            shown.outcome not in self.outcomes,
+            shown.path not in self.paths,
+            shown.result not in self.results,
+        )
+
+    def add(self, shown: Shown) -> None:
+        self.lines |= shown.lines
+        self.outcomes.add(shown.outcome)
+        self.paths.add(shown.path)
+        self.results.add(shown.result)
+
+
+def choose(traces: Sequence[Trace], count: int) -> list[int]:
+    """Indices, ascending, of at most `count` traces of one program: time and again the one that adds most to those
+    chosen before, the first of equals, until none adds anything but another result for the third time."""
+    all_shown = [Shown(trace) for trace in traces]
+    seen, chosen, num_similar = _Seen(), list[int](), 0
+    queue = [(_order(seen.gain(shown)), index) for index, shown in enumerate(all_shown)]
+    heapify(queue)
+    while queue and len(chosen) < count:
+        gain, index = heappop(queue)
+        now = _order(seen.gain(all_shown[index]))
+        if now > gain:  # it was worth more before the last ones were chosen
+            heappush(queue, (now, index))
+        elif now[:3] == (0, False, False):
+            if not now[3] or num_similar == MAX_SIMILAR:
+                break
+            num_similar += 1
+            chosen.append(index)
+            seen.add(all_shown[index])
+        else:
+            chosen.append(index)
+            seen.add(all_shown[index])
+    return sorted(chosen)
+
+
+def _order(gain: tuple[int, bool, bool, bool]) -> tuple[int, ...]:
+    """Smaller for what adds more: the queue gives the smallest first."""
+    return tuple(-part for part in gain)

@@ -7,7 +7,7 @@ the Jaccard similarity of their shingles (The Stack, arXiv 2211.15533: 5-grams a
 here). Tokens are Python's, without comments and docstrings, so traces of one program on many inputs are one program.
 Signatures, candidates and verdicts depend on the programs and their order only.
 
-Left out: near duplicates among the traces of one program (`inputs.Novelty` sees to those).
+Left out: near duplicates among the traces of one program (`inputs.choose` sees to those).
 """
 
 from functools import lru_cache

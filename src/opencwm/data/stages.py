@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from opencwm.data.decontaminate import Detector
 from opencwm.data.dedup import source_key
-from opencwm.data.inputs import Novelty
+from opencwm.data.inputs import choose
 from opencwm.data.licences import is_permissive
 from opencwm.data.private import holds_private
 from opencwm.data.recipe import Recipe
@@ -183,9 +183,9 @@ class _Lanes:
 
 
 def kept(stage: Iterable[tuple[Taken, int]], recipe: Recipe, guard: Guard, tally: Tally) -> Iterator[tuple[Kept, int]]:
-    """Drop what is of no use; of a program's inputs, keep those that show something new."""
+    """Drop what is of no use; of a program's inputs, keep those that show most."""
     for (job, takes), state in stage:
-        novelty, num_kept = Novelty(), 0
+        good: list[tuple[Take, Trace, int]] = []
         for take in takes:
             trace = take.result.trace
             tokens = 0 if trace is None else estimate_tokens(trace)
@@ -196,16 +196,18 @@ def kept(stage: Iterable[tuple[Taken, int]], recipe: Recipe, guard: Guard, tally
                 tally.dropped[reason or "not recorded"] += 1
             elif job.work.source is None and _is_refused(*_program_of(trace), guard, tally):
                 continue
-            elif num_kept == job.work.max_rows or not novelty.adds(trace):
-                tally.dropped["nothing new"] += 1
             elif holds_private(trace):
                 tally.dropped["secret or address"] += 1
             else:
-                num_kept += 1
-                package = job.work.package
-                about = {"package": package.name, "version": package.version, "licence": package.licence}
-                row = Row(trace_id=take.key, source=take.origin, trace=trace, **about)
-                yield Kept(row=row, tokens=tokens, program=job.work.source or program_of(trace)[0]), state
+                good.append((take, trace, tokens))
+        chosen = choose([trace for _, trace, _ in good], job.work.max_rows)
+        if len(chosen) < len(good):
+            tally.dropped["nothing new"] += len(good) - len(chosen)
+        for take, trace, tokens in (good[index] for index in chosen):
+            package = job.work.package
+            about = {"package": package.name, "version": package.version, "licence": package.licence}
+            row = Row(trace_id=take.key, source=take.origin, trace=trace, **about)
+            yield Kept(row=row, tokens=tokens, program=job.work.source or program_of(trace)[0]), state
 
 
 def _program_of(trace: Trace) -> tuple[str, str]:

@@ -41,6 +41,8 @@ def typed_calls(source: str, name: str, known: Sequence[str], *, count: int, see
 
     Raises ConfigError where hypothesis is not installed.
     """
+    if count == 0:
+        return []
     function = next(
         (each for each in ast.parse(source).body if isinstance(each, ast.FunctionDef) and each.name == name), None
     )
@@ -55,6 +57,12 @@ def typed_calls(source: str, name: str, known: Sequence[str], *, count: int, see
         if len(found) < count and len(call) <= MAX_CALL_CHARS and call not in seen and texts and _is_written(call):
             found[call] = None
     return list(found)
+
+
+def has_typed_inputs(function: ast.FunctionDef) -> bool:
+    """Whether annotations alone suffice to make calls of it."""
+    every = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+    return any(each.annotation is not None for each in every) and _arguments(function, ()) is not None
 
 
 def _is_written(call: str) -> bool:
