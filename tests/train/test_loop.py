@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,10 +12,11 @@ from opencwm.data.pack import Document, PackState, batches, pack
 from opencwm.errors import ConfigError, DataError
 from opencwm.model.config import ModelConfig
 from opencwm.model.transformer import Transformer
-from opencwm.train import checkpoint
+from opencwm.train import checkpoint, optim
 from opencwm.train.loop import LoopConfig, check_run, loss_of, train
 from opencwm.train.optim import OptimConfig
 from opencwm.train.schedule import ScheduleConfig
+from opencwm.train.spikes import SpikeConfig
 
 SHAPE = ModelConfig(
     vocab_size=32, hidden_size=32, intermediate_size=64, num_hidden_layers=3, num_attention_heads=2,
@@ -132,13 +134,57 @@ def test_a_step_runs_where_the_model_is():
     assert all(parameter.grad.device.type == "meta" for parameter in model.parameters())
 
 
+class Often(SpikeConfig):
+    """About every other step, by the digits of its norm."""
+
+    def reason_to_skip(self, norm, before):
+        return "an odd norm" if int(norm * 1e4) % 2 else None
+
+
+def test_a_spike_is_what_is_far_above_the_median_of_the_last_norms():
+    config = SpikeConfig(factor=10.0, memory=3)
+    assert config.reason_to_skip(1e9, [1.0, 2.0]) is None
+    assert config.reason_to_skip(20.0, [1.0, 2.0, 99.0]) is None
+    assert config.reason_to_skip(21.0, [1.0, 2.0, 99.0]) == "the gradient's norm is 10 times the usual one"
+    assert replace(config, factor=None).reason_to_skip(1e9, [1.0, 2.0, 3.0]) is None
+    assert config.reason_to_skip(float("inf"), []) == "the gradient is not finite"
+    with pytest.raises(ConfigError, match="factor is 0"):
+        SpikeConfig(factor=0.5)
+
+
+def test_spikes_are_skipped_and_resuming_among_them_is_exact(tmp_path):
+    loop = replace(LOOP, spikes=Often(budget=99))
+    records = []
+    whole, _ = train((a := fresh()), rows, loop, tmp_path / "whole", log=records.append)
+    skipped = [record["step"] for record in records if record["event"] == "skipped"]
+    assert 1 <= len(skipped) == whole.num_skipped <= 11
+    train(fresh(), rows, loop, tmp_path / "parts", log=quiet, stop=lambda progress: progress.step == skipped[0])
+    resumed, _ = train((b := fresh()), rows, loop, tmp_path / "parts", log=quiet)
+    assert (resumed.num_skipped, resumed.norms) == (whole.num_skipped, whole.norms)
+    for (name, x), y in zip(a.state_dict().items(), b.state_dict().values(), strict=True):
+        assert torch.equal(x, y), name
+
+
+def test_a_skipped_step_changes_nothing_but_the_count(tmp_path):
+    model = fresh()
+    loop = replace(LOOP, num_steps=8, spikes=Often())
+    seen = []
+    train(model, rows, loop, tmp_path, log=quiet, stop=lambda progress: seen.append(
+        (progress.num_skipped, model.lm_head.weight.detach().clone())))  # fmt: skip
+    for (skipped, before), (more, after) in pairwise(seen):
+        assert torch.equal(before, after) == (more == skipped + 1)
+
+
 def test_a_gradient_that_is_not_finite_stops_before_the_update(tmp_path):
     model = fresh()
+    records = []
     with torch.no_grad():
         model.lm_head.weight[3, 3] = float("nan")
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    with pytest.raises(DataError, match="not finite"):
-        train(model, rows, LOOP, tmp_path, log=quiet)
+    with pytest.raises(DataError, match="not finite, and 3 steps were skipped before"):
+        train(model, rows, replace(LOOP, spikes=SpikeConfig(budget=3)), tmp_path, log=records.append)
+    assert [record["step"] for record in records if record["event"] == "skipped"] == [1, 2, 3]
+    assert checkpoint.load(tmp_path, fresh(), optim.build(model, LOOP.optim)).step == 3
     for name, tensor in model.state_dict().items():
         torch.testing.assert_close(tensor, before[name], equal_nan=True)
 

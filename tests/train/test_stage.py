@@ -17,6 +17,7 @@ from opencwm.trace.files import read_traces
 from opencwm.trace.text import render_text
 from opencwm.train import checkpoint, optim
 from opencwm.train.loop import LoopConfig
+from opencwm.train.profiling import profile_stage
 from opencwm.train.schedule import ScheduleConfig
 from opencwm.train.stage import OPTIMIZER, StageConfig, adapted, load_optimizers, run_stage
 
@@ -95,6 +96,15 @@ def test_a_stage_starts_from_a_shape_or_a_model_but_not_both(stage):
 def test_a_dataset_that_is_not_finished_is_refused(stage, tmp_path):
     with pytest.raises(DataError, match="not a finished dataset"):
         run_stage(replace(stage, data=tmp_path, run=tmp_path / "run"), log=lambda record: None)
+
+
+def test_a_profile_adds_up_and_leaves_no_run(stage, tmp_path):
+    found = profile_stage(replace(stage, run=tmp_path / "run"), num_steps=2)
+    assert sum(found.parts_ms.values()) == pytest.approx(found.step_ms, rel=0.05)
+    assert min(found.parts_ms.values()) >= 0
+    assert found.parts_ms["backward"] > 0
+    assert any(name.startswith("aten::") for name, _, _ in found.operations_ms)
+    assert not list(tmp_path.iterdir())
 
 
 def test_adapted_scales_every_rate():

@@ -4,12 +4,19 @@ import json
 import signal
 from collections.abc import Callable
 from dataclasses import asdict
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from opencwm.cli.terminal import emit, say
+from opencwm.cli.terminal import emit, out, say
 from opencwm.errors import ConfigError
+
+
+class Tracker(StrEnum):
+    tensorboard = "tensorboard"
+    trackio = "trackio"
+
 
 if TYPE_CHECKING:
     from opencwm.train.checkpoint import Progress
@@ -19,6 +26,8 @@ def train(
     recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="The name of a training recipe, such as nano.")],
     settings: Annotated[list[str] | None, typer.Argument(metavar="[a.b=value ...]", help="Changes to it.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the resolved configuration.")] = False,
+    profile: Annotated[bool, typer.Option("--profile", help="Run ten steps, and say where their time goes.")] = False,
+    track: Annotated[list[Tracker] | None, typer.Option(help="Also log to tensorboard or trackio.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print every record as a line of JSON.")] = False,
 ) -> None:
     """Train a model; a run folder that is there already goes on where it stopped.
@@ -30,6 +39,7 @@ def train(
     try:
         from opencwm.train.loop import progress_line
         from opencwm.train.stage import run_stage
+        from opencwm.train.tracking import open_tracker
     except ImportError as exc:
         raise ConfigError(f"training needs {exc.name}", fix="pip install 'opencwm[model]'") from exc
     from opencwm.cli.recipe import find_recipe
@@ -39,8 +49,14 @@ def train(
     if dry_run:
         print(json.dumps(asdict(config), indent=1, default=str))
         return
+    if profile:
+        show_profile(config, as_json=as_json)
+        return
+    logs = [open_tracker(kind.value, config.run) for kind in track or []]
 
     def log(record: dict[str, Any]) -> None:
+        for tracker in logs:
+            tracker(record)
         if as_json:
             emit(record)
         else:
@@ -52,6 +68,27 @@ def train(
     else:
         print(f"{config.run / 'model'}  after {progress.step:,} steps, {progress.num_tokens / 1e6:.2f}M tokens")
         say(f"measure it: opencwm eval run traces --model {config.run / 'model'} --data TRACES")
+
+
+def show_profile(config: Any, *, as_json: bool) -> None:
+    from opencwm.train.profiling import profile_stage
+
+    say("profiling a few steps; nothing of the run is touched")
+    found = profile_stage(config)
+    if as_json:
+        emit(asdict(found))
+        return
+    from rich.table import Table
+
+    table = Table(
+        "part of a step", "ms", "share", title=f"{found.tokens_per_s:,.0f} tokens/s, {found.step_ms:.0f} ms a step"
+    )
+    for name, ms in found.parts_ms.items():
+        table.add_row(name, f"{ms:.1f}", f"{ms / found.step_ms:.0%}")
+    operations = Table("operation", "ms of its own", "share", "calls")
+    for name, ms, calls in found.operations_ms:
+        operations.add_row(name, f"{ms:.1f}", f"{ms / found.step_ms:.0%}", str(calls))
+    out().print(table, operations)
 
 
 def stop_on_interrupt() -> "Callable[[Progress], bool]":

@@ -31,6 +31,10 @@ class Progress:
     seconds: float = 0.0
     """Time spent training, over all sessions."""
     loader: PackState = field(default_factory=PackState)
+    norms: tuple[float, ...] = ()
+    """Of the gradients of the last steps that were made: what a spike is measured against."""
+    num_skipped: int = 0
+    """Steps that were not made."""
 
 
 def save(run: Path, model: nn.Module, optimizers: list[torch.optim.Optimizer], progress: Progress) -> None:

@@ -20,6 +20,7 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.profiler import record_function
 from torch.optim import Optimizer
 
 from opencwm.data.pack import Batch, PackState
@@ -31,6 +32,7 @@ from opencwm.train import checkpoint, optim
 from opencwm.train.checkpoint import Progress
 from opencwm.train.optim import OptimConfig
 from opencwm.train.schedule import ScheduleConfig
+from opencwm.train.spikes import SpikeConfig
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,6 +45,7 @@ class LoopConfig:
     """Rows per optimizer step."""
     optim: OptimConfig = field(default_factory=OptimConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    spikes: SpikeConfig = field(default_factory=SpikeConfig)
     precision: Literal["auto", "bf16", "float32"] = "auto"
     """auto: bf16 autocast where the device multiplies it natively, float32 elsewhere."""
     device: str = "auto"
@@ -82,9 +85,8 @@ def train(
 ) -> tuple[Progress, list[Optimizer]]:
     """Train `model` in `run` until `config.num_steps`, the end of the data, or `stop(progress)`; resumes what is there.
 
-    `prepare` may fill the optimizers of
-    a run that starts anew. Raises DataError where a gradient is not finite: the update is
-    not made, the state before it stays on disk.
+    `prepare` may fill the optimizers of a run that starts anew. Raises DataError where more steps would have to be
+    skipped than `config.spikes` allows: the last update is not made, and the state before it is saved.
     """
     torch.set_num_threads(config.threads)
     run.mkdir(parents=True, exist_ok=True)
@@ -133,27 +135,40 @@ def _steps(
         if progress.step >= config.num_steps or stop(progress):
             break
         factor = config.schedule.factor(progress.step, config.num_steps)
-        loss, num_trained = loss_of(model, batch, dtype)
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.optim.clip or math.inf)
-        if not math.isfinite(float(norm)):
+        with record_function("forward"):
+            loss, num_trained = loss_of(model, batch, dtype)
+        with record_function("backward"):
+            loss.backward()  # type: ignore[no-untyped-call]
+        with record_function("clip"):
+            norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), config.optim.clip or math.inf))
+        skipped = config.spikes.reason_to_skip(norm, progress.norms)
+        if skipped is not None and progress.num_skipped == config.spikes.budget:
+            checkpoint.save(run, model, optimizers, progress)
             raise DataError(
-                f"step {progress.step}: the gradient is not finite", fix="lower the learning rate and resume"
+                f"step {progress.step}: {skipped}, and {progress.num_skipped} steps were skipped before",
+                fix="go on from an earlier state with a lower learning rate",
             )
-        for optimizer, rates in zip(optimizers, peaks, strict=True):
-            for group, rate in zip(optimizer.param_groups, rates, strict=True):
-                group["lr"] = rate * factor
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        with record_function("optimizer"):
+            for optimizer, rates in zip(optimizers, peaks, strict=True):
+                for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                    group["lr"] = rate * factor
+                if skipped is None:
+                    optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
         progress = replace(
             progress,
             step=progress.step + 1,
             num_tokens=progress.num_tokens + len(batch.inputs),
             seconds=time.perf_counter() - started,
             loader=loader,
+            norms=progress.norms if skipped else (*progress.norms, norm)[-config.spikes.memory :],
+            num_skipped=progress.num_skipped + (skipped is not None),
         )
-        meter.add(float(loss.detach()), float(norm), num_trained)
-        if progress.step % config.log_every == 0:
+        if skipped is not None:
+            log({"event": "skipped", "step": progress.step, "why": skipped, "loss": float(loss.detach())})
+        else:
+            meter.add(float(loss.detach()), norm, num_trained)
+        if progress.step % config.log_every == 0 and meter.losses:
             log(meter.line(progress, config, config.optim.lr * factor))
             meter = Meter(progress)
         if progress.step % config.save_every == 0:
@@ -265,6 +280,8 @@ def progress_line(record: dict[str, Any]) -> str:
             f"{record['parameters'] / 1e6:.1f}M parameters on {record['device']}, from step {record['step']}, "
             f"matrix products in {record['precision'].removeprefix('torch.')} ({record['why']})"
         )
+    if record["event"] == "skipped":
+        return f"step {record['step']:05d} skipped: {record['why']}"
     minutes, seconds = divmod(int(record["eta_s"]), 60)
     return (
         f"step {record['step']:05d}/{record['num_steps']:05d}  loss {record['loss']:.4f}"
