@@ -63,6 +63,8 @@ class Request:
     """Tokens it does not allow are never made."""
     logprobs: bool = False
     """Also give the log-probability of each token made."""
+    top_logprobs: int = 0
+    """Also give so many of the likeliest tokens in the place of each token made; the local engine does."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,6 +76,8 @@ class Completion:
     """`stop`: a stop token or text; `length`: no room for more; `failed`: infrastructure, see `error`."""
     logprobs: tuple[float, ...] | None = None
     """Natural logarithms, one per token, of the model's own distribution: before temperature, top-p and grammar."""
+    top_logprobs: tuple[tuple[tuple[int, float], ...], ...] | None = None
+    """Per token made, the likeliest ones in its place, each with its logarithm as in `logprobs`."""
     error: str | None = None
     """One sentence, where `finish` is `failed`."""
 

@@ -145,11 +145,20 @@ class KVCache:
         """Make room for `length` positions in the global layers."""
         if length <= self.capacity:
             return
-        self.capacity = -(-max(length, self.capacity * 3 // 2) // GROWTH) * GROWTH
+        capacity = -(-max(length, self.capacity * 3 // 2) // GROWTH) * GROWTH
         for buffers in (self.keys, self.values):
             for layer, held in enumerate(buffers):
                 if self.config.window(layer) is None:
-                    buffers[layer] = functional.pad(held, (0, 0, 0, self.capacity - held.shape[2]))
+                    buffers[layer] = functional.pad(held, (0, 0, 0, capacity - held.shape[2]))
+        self.capacity = capacity  # last: where memory runs out on the way, the next call goes on with what is missing
+
+    def add_slots(self, count: int) -> None:
+        """Make room for `count` more sequences."""
+        num_slots = len(self.lengths) + count
+        for buffers in (self.keys, self.values):
+            for layer, held in enumerate(buffers):
+                buffers[layer] = functional.pad(held, (0, 0, 0, 0, 0, 0, 0, num_slots - len(held)))
+        self.lengths += [0] * count
 
     def begin_step(self, counts: Sequence[int]) -> Tensor:
         """Prepare `counts[i]` more positions of slot i, packed slot after slot; returns these positions (T,). The step

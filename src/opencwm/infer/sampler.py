@@ -55,3 +55,9 @@ def log_probabilities(logits_RV: Tensor, tokens: Sequence[int]) -> list[float]:
     chosen = logits_RV.gather(1, torch.tensor(tokens, device=logits_RV.device)[:, None])[:, 0]
     logprobs: list[float] = (chosen - logits_RV.logsumexp(dim=-1)).tolist()
     return logprobs
+
+
+def likeliest(logits_RV: Tensor, count: int) -> list[list[tuple[int, float]]]:
+    """The `count` likeliest tokens of each row with their log-probabilities, likeliest first."""
+    values, tokens = logits_RV.log_softmax(dim=-1).topk(min(count, logits_RV.shape[-1]), dim=-1)
+    return [list(zip(*row, strict=True)) for row in zip(tokens.tolist(), values.tolist(), strict=True)]
