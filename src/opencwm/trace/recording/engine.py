@@ -25,6 +25,7 @@ from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tupl
 
 from .folding import Folding
 from .frame import Frame
+from .kept_builtins import __builtins__ as __builtins__
 from .options import Options
 from .scope import CodeInfo, Scope, shown_globals
 from .values import Seen, Writer
@@ -56,12 +57,12 @@ class Budget:
         self.num_bytes = 0
         self.is_spent = False
 
-    def admits(self, num_bytes: int) -> bool:
-        """Count one more frame of this size, unless it would go over."""
+    def admits(self, num_bytes: int, now: Callable[[], float] = time.monotonic) -> bool:
+        """Count one more frame of this size, unless it would go over. The clock is ours: a program may set its own."""
         if self.is_spent or self.num_frames >= self.max_frames or self.num_bytes + num_bytes > self.max_bytes:
             self.is_spent = True
             return False
-        if self.deadline is not None and time.monotonic() > self.deadline:
+        if self.deadline is not None and now() > self.deadline:
             self.is_spent = True
             return False
         self.num_frames += 1
@@ -180,7 +181,9 @@ class Activation:
             if seen[3]:
                 tape.num_cut += 1
         if is_other:
-            return self._with_order(parts, [name for name in names if name in namespace], is_full)
+            if self.info.is_function:
+                names = [name for name in names if name in namespace]
+            return self._with_order(parts, list(names), is_full)
         return f',"locals":{{"set":{{{",".join(parts)}}},"removed":[]}}' if parts else NOTHING_NEW
 
     def _with_order(self, parts: List[str], names: List[str], is_full: bool) -> str:
@@ -342,7 +345,7 @@ class ThreadEngine:
     def pop(self, activation: Activation) -> None:
         stack = self.stack
         while stack and stack.pop() is not activation:
-            pass
+            self.engine.was_displaced = True  # we were not told of its end
         if stack and self.engine.options.full_after_return:
             stack[-1].is_full_next = True
 
@@ -376,6 +379,8 @@ class SettraceEngine:
         self.entry: Optional[CodeInfo] = None
         """What was called first."""
         self.failure: Optional[str] = None
+        self.was_displaced = False
+        """Whether the program had taken us off for a while: frames are missing."""
         self.on_stop: Optional[Callable[[], None]] = None
         """Called once when the budget is spent, before the program is stopped."""
         self._before: Tuple[Any, Any] = (None, None)
@@ -394,7 +399,7 @@ class SettraceEngine:
         if is_ours or (stopped and sys.gettrace() is None):
             sys.settrace(self._before[0])
         threading.settrace(self._before[1])  # type: ignore[arg-type,unused-ignore]
-        return is_ours or stopped
+        return (is_ours and not self.was_displaced) or stopped
 
     def _is_ours(self) -> bool:
         return bool(sys.gettrace() == self._main.on_event)

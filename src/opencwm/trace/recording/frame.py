@@ -11,6 +11,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, Tuple
 
+from .kept_builtins import __builtins__ as __builtins__
+
 FORMAT = 1
 EVENTS = ("call", "line", "return", "exception")
 CAUSES = ("resume", "yield", "await", "unwind")

@@ -14,6 +14,7 @@ import sys
 import time
 from typing import Any, Dict, Optional, Tuple
 
+from .kept_builtins import __builtins__ as __builtins__
 from .shapes import class_name
 
 LIMIT_S = 1.0
@@ -51,7 +52,8 @@ class GuardedRepr:
             error = exc
         self._watchman.forget()
         if sys.gettrace() is not before:
-            sys.settrace(before)
+            attach = getattr(before, "attach", None)  # the native engine's
+            sys.settrace(before) if attach is None else attach()
         if error is not None:
             return "<unprintable {}: {}>".format(class_name(type(value)), class_name(type(error)))
         return text

@@ -17,6 +17,7 @@ import threading
 import types
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
+from .kept_builtins import __builtins__ as __builtins__
 from .shapes import (
     BUILTIN,
     FINAL,

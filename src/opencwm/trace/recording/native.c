@@ -23,6 +23,7 @@
 #include <internal/pycore_frame.h>
 #include <internal/pycore_code.h>
 #include <internal/pycore_dict.h>
+#include <internal/pycore_interp.h>
 #include <internal/pycore_object.h>
 #if PY_VERSION_HEX >= 0x030D0000
 #include <internal/pycore_setobject.h>
@@ -38,6 +39,12 @@
 #endif
 
 typedef _PyInterpreterFrame IFrame;
+
+#if PY_VERSION_HEX >= 0x030D0000
+#define FRAME_CODE(frame) ((PyCodeObject *)(frame)->f_executable)
+#else
+#define FRAME_CODE(frame) ((frame)->f_code)
+#endif
 
 /* -- growing buffers ---------------------------------------------------------------------------------------------- */
 
@@ -269,6 +276,7 @@ typedef struct Thread {
     PyObject_HEAD
     Engine *engine;
     bool is_live;
+    bool was_displaced; /* for a while: frames are missing */
     bool is_odd; /* some text holds lone surrogates */
     long long num_cut;
     Activation **stack;
@@ -415,6 +423,7 @@ enum { BELOW = 1, AGAIN = 2 }; /* one that follows, or the one so many levels up
 #define MAX_WORDS 65536
 #define MAX_LEVEL 100
 #define MAX_ROUNDS 200
+#define OUR_LEVELS 60 /* of Python code, which is never deep */
 
 /* 1: every text of `value` is what it was; 0: perhaps not. */
 static int still(Thread *t, const Words *w, Py_ssize_t *at, PyObject *value, int level);
@@ -1694,6 +1703,10 @@ static int ended(Thread *t, int done, Py_ssize_t start) {
     Engine *e = t->engine;
     if (e->is_spent && PyErr_ExceptionMatches(e->budget_stop)) return -1;
     t->tape.len = start;
+    if (!PyErr_ExceptionMatches(PyExc_Exception)) { /* a signal's, KeyboardInterrupt for one: the program's own */
+        t->was_displaced = true;
+        return -1;
+    }
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
     PyErr_NormalizeException(&type, &value, &traceback);
@@ -1715,7 +1728,9 @@ static int on_event_now(Thread *t, const Place *at, int what, PyObject *arg) {
         if (!t->is_live) return 0;
         Code *c = code_of(e, at->code);
         if (c != NULL && c->info == NULL) return 1;
-        return ended(t, c == NULL ? -1 : on_call(t, at, c), start);
+        int height = t->height, done = ended(t, c == NULL ? -1 : on_call(t, at, c), start);
+        if (done < 0 && t->height > height) pop(t, t->stack[height]); /* nobody tells us of its end */
+        return done;
     }
     Activation *a = activation_of(t, at);
     if (a == NULL) return 1;
@@ -1730,11 +1745,47 @@ static int on_event_now(Thread *t, const Place *at, int what, PyObject *arg) {
     return ended(t, done, start);
 }
 
+/* What the program must not notice of the code that we run in between. */
+typedef struct {
+    PyObject *type, *value, *traceback; /* of a signal: the program's handler runs before our code, not in it */
+    int is_collecting, num_new;         /* our objects bring none of the program's finalizers about, now or later */
+} Aside;
+
+static void step_aside(Aside *s, int what) {
+    s->type = NULL;
+    if (what != PyTrace_CALL && PyErr_CheckSignals() < 0) PyErr_Fetch(&s->type, &s->value, &s->traceback);
+    PyThreadState *here = PyThreadState_Get();
+    s->is_collecting = PyGC_Disable();
+    s->num_new = here->interp->gc.generations[0].count;
+#if PY_VERSION_HEX < 0x030C0000
+    here->recursion_remaining += OUR_LEVELS; /* our code finds room at the end of the program's stack too */
+#else
+    here->py_recursion_remaining += OUR_LEVELS;
+    here->c_recursion_remaining += OUR_LEVELS;
+#endif
+}
+
+/* True: a signal's exception is set. */
+static bool step_back(Aside *s) {
+    PyThreadState *here = PyThreadState_Get();
+#if PY_VERSION_HEX < 0x030C0000
+    here->recursion_remaining -= OUR_LEVELS;
+#else
+    here->py_recursion_remaining -= OUR_LEVELS;
+    here->c_recursion_remaining -= OUR_LEVELS;
+#endif
+    here->interp->gc.generations[0].count = s->num_new;
+    if (s->is_collecting) PyGC_Enable();
+    if (s->type == NULL) return false;
+    PyErr_Restore(s->type, s->value, s->traceback);
+    return true;
+}
+
 static int on_event(Thread *t, const Place *at, int what, PyObject *arg) {
-    int is_collecting = PyGC_Disable(); /* what we allocate brings none of the program's finalizers about */
+    Aside aside;
+    step_aside(&aside, what);
     int done = on_event_now(t, at, what, arg);
-    if (is_collecting) PyGC_Enable();
-    return done;
+    return step_back(&aside) ? -1 : done;
 }
 
 /* -- mechanism: the trace function -------------------------------------------------------------------------------- */
@@ -1779,33 +1830,36 @@ static int line_of(Code *c, int offset) {
     return *line;
 }
 
-/* `line` -1: the one of the frame's instruction. Returns what the interpreter expects of a callback. */
-static PyObject *monitored(Engine *e, PyObject *code, int what, PyObject *arg, int line) {
+static int monitored_now(Engine *e, PyObject *code, int what, PyObject *arg, int line) {
     Thread *t = thread_here(e);
-    if (t == NULL) {
-        if (PyErr_Occurred()) return NULL;
-        Py_RETURN_NONE;
-    }
+    if (t == NULL) return PyErr_Occurred() ? -1 : 0;
     IFrame *frame = _PyThreadState_GetFrame(PyThreadState_Get());
     Place at = {frame, (PyCodeObject *)code, _PyInterpreterFrame_LASTI(frame) * (int)sizeof(_Py_CODEUNIT), line};
     if (what != PyTrace_CALL) {
         Activation *a = activation_of(t, &at);
-        if (a == NULL) Py_RETURN_NONE;
+        if (a == NULL) return 0;
         if (line < 0) at.line = line_of(a->code, at.offset);
     } else if (t->is_live) {
         Code *c = code_of(e, at.code);
-        if (c != NULL && c->info == NULL) return Py_NewRef(e->disable);
+        if (c != NULL && c->info == NULL) return 1;
         if (c != NULL && c->watched_by != e->serial) {
             c->watched_by = e->serial;
             PyObject *done = PyObject_CallMethod(e->owner, "watch", "O", code);
             if (done == NULL) c = NULL;
             Py_XDECREF(done);
         }
-        if (c == NULL && ended(t, -1, t->tape.len) < 0) return NULL;
+        if (c == NULL && ended(t, -1, t->tape.len) < 0) return -1;
         if (c != NULL && c->can_suspend) at.line = line_of(c, at.offset);
     }
-    int done = on_event(t, &at, what, arg);
-    if (done < 0) return NULL;
+    return on_event_now(t, &at, what, arg);
+}
+
+/* `line` -1: the one of the frame's instruction. Returns what the interpreter expects of a callback. */
+static PyObject *monitored(Engine *e, PyObject *code, int what, PyObject *arg, int line) {
+    Aside aside;
+    step_aside(&aside, what);
+    int done = monitored_now(e, code, what, arg, line);
+    if (step_back(&aside) || done < 0) return NULL;
     return Py_NewRef(done == 1 && what == PyTrace_CALL ? e->disable : Py_None);
 }
 
@@ -1862,6 +1916,24 @@ static PyObject *thread_called(Thread *t, PyObject *frame) {
     Py_RETURN_NONE;
 }
 
+/* A program that puts back what it had from `sys.gettrace` calls us as any trace function is called. We take our place
+   again; activations that were left meanwhile are forgotten. */
+static PyObject *thread_call(Thread *t, PyObject *args, PyObject *kwargs) {
+    PyObject *frame, *event, *arg;
+    if (!PyArg_ParseTuple(args, "O!UO", &PyFrame_Type, &frame, &event, &arg)) return NULL;
+    if (PyUnicode_CompareWithASCIIString(event, "call") != 0) Py_RETURN_NONE;
+    t->was_displaced = true;
+    IFrame *outer = ((PyFrameObject *)frame)->f_frame->previous;
+    for (int i = t->height - 1; i >= 0; i--) {
+        IFrame *at = outer;
+        while (at != NULL && at != t->stack[i]->frame) at = at->previous;
+        if (at != NULL && FRAME_CODE(at) == t->stack[i]->code->code) break;
+        pop(t, t->stack[i]);
+    }
+    PyEval_SetTrace(trace, (PyObject *)t);
+    return thread_called(t, frame);
+}
+
 static PyObject *thread_frames(Thread *t, PyObject *none) {
     PyObject *frames = PyList_New(t->ends.len);
     Py_ssize_t start = 0;
@@ -1915,6 +1987,7 @@ static PyObject *thread_get(Thread *t, void *what) {
     case 0: return PyBool_FromLong(t->is_live);
     case 1: return PyLong_FromLongLong(t->num_cut);
     case 2: return PyLong_FromSsize_t(t->ends.len);
+    case 4: return PyBool_FromLong(t->was_displaced);
     default: return PyLong_FromSsize_t(thread_end(t) - (t->ends.len ? t->ends.len - 1 : 0));
     }
 }
@@ -1977,6 +2050,7 @@ static PyGetSetDef thread_getset[] = {
     {"num_cut", (getter)thread_get, NULL, "Texts that were cut.", (void *)1},
     {"num_frames", (getter)thread_get, NULL, NULL, (void *)2},
     {"num_bytes", (getter)thread_get, NULL, NULL, (void *)3},
+    {"was_displaced", (getter)thread_get, NULL, "Whether the program had taken us off for a while.", (void *)4},
     {NULL, NULL, NULL, NULL, NULL}
 };
 static PyTypeObject ThreadType = {
@@ -1984,6 +2058,7 @@ static PyTypeObject ThreadType = {
     .tp_name = "opencwm._native.Thread",
     .tp_basicsize = sizeof(Thread),
     .tp_dealloc = (destructor)thread_dealloc,
+    .tp_call = (ternaryfunc)thread_call,
     .tp_flags = Py_TPFLAGS_DEFAULT,
     .tp_doc = "The activations and the tape of one thread.",
     .tp_methods = thread_methods,

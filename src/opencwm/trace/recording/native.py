@@ -25,6 +25,7 @@ from typing import Any, Dict, List, Optional, Set, Tuple
 from .engine import _LOOP_OPS, _RESUME, _RETURN_OPS, _YIELD_VALUE, Activation, BudgetStop, SettraceEngine, unwrapped
 from .frame import Frame
 from .instances import handler_of
+from .kept_builtins import __builtins__ as __builtins__
 from .options import Options
 from .scope import CodeInfo, Scope
 from .shapes import class_name, exception, nameless
@@ -32,7 +33,7 @@ from .shapes import class_name, exception, nameless
 SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "native.c")
 VERSIONS = ((3, 11), (3, 13))
 """First and last version of the interpreter whose frames `native.c` knows."""
-_FLAGS = ["-O2", "-fPIC", "-shared", "-fno-strict-aliasing", "-fwrapv"]
+_FLAGS = ["-O2", "-DNDEBUG", "-fPIC", "-shared", "-fno-strict-aliasing", "-fwrapv"]
 
 _loaded: List[Optional[ModuleType]] = []
 
@@ -73,7 +74,7 @@ def build(folder: Optional[str] = None) -> str:
         raise NotBuilt("the native engine knows CPython {}.{} to {}.{}".format(*VERSIONS[0], *VERSIONS[1]))
     try:
         with open(SOURCE, "rb") as file:
-            digest = hashlib.sha256(file.read()).hexdigest()[:16]
+            digest = hashlib.sha256(file.read() + " ".join(_FLAGS).encode()).hexdigest()[:16]
     except OSError as exc:
         raise NotBuilt("{} cannot be read: {}".format(SOURCE, exc)) from exc
     tag = "{}-{}".format(sysconfig.get_config_var("SOABI") or sys.implementation.cache_tag, digest)
@@ -102,7 +103,7 @@ def _compile(path: str) -> None:
             [compiler, *_FLAGS, "-I" + include, SOURCE, "-o", partial],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=120,
+            timeout=300,
         )
         if done.returncode != 0:
             raise NotBuilt("{} failed: {}".format(compiler, done.stdout.decode(errors="replace").strip()[:500]))
@@ -232,6 +233,7 @@ class NativeEngine(SettraceEngine):
         self._main.native.attach()
 
     def _is_ours(self) -> bool:
+        self.was_displaced = any(thread.native.was_displaced for thread in self.threads)
         return sys.gettrace() is self._main.native
 
     def _on_new_thread(self, py_frame: FrameType, event: str, arg: Any) -> Any:

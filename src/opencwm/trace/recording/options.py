@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any, Mapping, Optional
 
+from .kept_builtins import __builtins__ as __builtins__
+
 VALUE_MODES = ("structural", "repr")
 COMPREHENSION_MODES = ("fold", "step")
 BUDGET_MODES = ("stop_program", "stop_recording")

@@ -15,6 +15,7 @@ from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from .folding import FOLDED_NAMES, Folds, folds_of
+from .kept_builtins import __builtins__ as __builtins__
 from .source import SourceFile, source_file
 
 START_MARKER = "  # << START_OF_TRACE"
@@ -209,10 +210,11 @@ _HIDDEN_TYPES = (ModuleType, FunctionType, BuiltinFunctionType, type)
 
 
 def shown_globals(namespace: Dict[str, Any]) -> List[Tuple[str, Any]]:
-    """What a module's or a class body's frame shows: no dunders, modules, functions or classes."""
+    """What a module's or a class body's frame shows: no dunders, modules, functions or classes. Of a namespace that
+    is no dictionary, nothing, since to ask it is to run code of the program's."""
     return [
         (name, value)
-        for name, value in list(namespace.items())
+        for name, value in (list(dict.items(namespace)) if issubclass(type(namespace), dict) else ())
         if type(name) is str
         and name.isidentifier()
         and not (name.startswith("__") and name.endswith("__"))

@@ -19,6 +19,8 @@ import types
 import uuid
 from typing import Any, Callable, Dict, Iterable, Iterator, Optional, Tuple
 
+from .kept_builtins import __builtins__ as __builtins__
+
 Child = Tuple[str, Any]
 """What is written before a child, and the child."""
 

@@ -15,6 +15,8 @@ from functools import lru_cache
 from types import CodeType
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
+from .kept_builtins import __builtins__ as __builtins__
+
 _LINE_END = re.compile("\r\n|\r|\n")
 
 Span = Tuple[int, int, int, int]

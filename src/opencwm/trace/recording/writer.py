@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
 
 from .instances import handler_of
+from .kept_builtins import __builtins__ as __builtins__
 from .options import Options
 from .shapes import ATOMS, Handler
 
