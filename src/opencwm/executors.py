@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from difflib import get_close_matches
 from multiprocessing.connection import wait as wait_for_end
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar, cast, get_args
 
 from opencwm.errors import ConfigError, WorldError
 
@@ -156,10 +157,21 @@ def _ray() -> Any:
     return ray
 
 
+def named(name: str) -> Kind:
+    """The kind of executor with this name; a ConfigError where there is none."""
+    for kind in get_args(Kind):
+        if kind == name:
+            return cast(Kind, kind)
+    near = get_close_matches(name, get_args(Kind), 1, cutoff=0.0)
+    raise ConfigError(f"there is no executor {name!r}", fix=f"did you mean {near[0]!r}?")
+
+
 def executor_for(num_workers: int, kind: Kind | None = None, *, address: str | None = None) -> Executor:
     """By name; None: a process pool, or this process where one worker is asked for."""
     if kind == "ray":
         return Ray(num_workers=None if address else num_workers, address=address)
+    if address is not None:
+        raise ConfigError("an address is that of a Ray cluster", fix="give --executor ray, too")
     if kind == "inline" or (kind is None and num_workers <= 1):
         return Inline()
     return ProcessPool(num_workers=max(1, num_workers))

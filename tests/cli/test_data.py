@@ -16,17 +16,36 @@ def dataset(tmp_path_factory):
     return str(folder)
 
 
-def test_stats_are_the_manifest(opencwm, dataset):
+def test_stats_are_the_manifest_and_what_the_shards_say(opencwm, dataset):
     data = json.loads(opencwm("data", "stats", dataset, "--json").stdout)
     assert data["num_traces"] == sum(data["kept"].values())
+    (generated,) = data["stats"]["by_source"]
+    assert (generated["kind"], generated["traces"]) == ("generated", data["num_traces"])
+    assert generated["frames"] == data["num_frames"] == sum(row["frames"] for row in data["stats"]["by_event"])
     table = opencwm("data", "stats", dataset).stdout
     assert f"{data['num_frames']:,}" in table
+    assert "from frames" in table
 
 
 def test_peek_shows_as_many_traces_as_asked_for(opencwm, dataset):
     lines = opencwm("data", "peek", dataset, "-n", "2", "--json").stdout.splitlines()
     assert [set(json.loads(line)) for line in lines] == [{"trace_id", "source", "trace"}] * 2
     assert "def main():" in opencwm("data", "peek", dataset, "-n", "1").stdout
+
+
+def test_peek_writes_a_page_to_read(opencwm, dataset, tmp_path):
+    done = opencwm("data", "peek", dataset, "-n", "2", "--html", "peek.html")
+    assert done.stdout.strip() == "peek.html"
+    assert (tmp_path / "peek.html").read_text().count("<article>") == 2
+
+
+def test_an_unknown_executor_is_refused_with_the_nearest(opencwm):
+    done = opencwm("data", "build", "nano", "-o", "out", "--executor", "poool")
+    assert done.returncode == 2
+    assert "did you mean 'pool'?" in done.stderr
+    done = opencwm("data", "build", "nano", "-o", "out", "--address", "auto")
+    assert done.returncode == 2
+    assert "--executor ray" in done.stderr
 
 
 def test_a_tokenizer_is_learned_and_can_be_loaded(opencwm, dataset, tmp_path):

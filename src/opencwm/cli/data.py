@@ -2,8 +2,7 @@
 
 import dataclasses
 import json
-import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +12,8 @@ from opencwm.cli.derive import derive
 from opencwm.cli.terminal import emit, out, say
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from opencwm.data.decontaminate import Report
 
 app = typer.Typer(no_args_is_help=True, help="Datasets of traces: build them, look into them.")
@@ -28,23 +29,29 @@ def build(
     output: Annotated[Path, typer.Option("-o", metavar="DIR", help="Where it goes; an unfinished one goes on.")],
     settings: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE ...]", help="Changes to it.")] = None,
     workers: Annotated[int, typer.Option(help="Processes; 0: one per CPU.", min=0)] = 0,
+    executor: Annotated[str, typer.Option(help="inline, pool, or ray: where the work is done.")] = "pool",
+    address: Annotated[str | None, typer.Option(metavar="ADDRESS", help="A Ray cluster; auto: this machine's.")] = None,
+    like: Annotated[Path | None, typer.Option(metavar="DIR", help="An earlier build: drop what it lost.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the resolved recipe.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a dataset: programs, recorded, filtered, deduplicated, in Parquet shards.
 
-    Can be killed at any moment and run again. Try: opencwm data build nano -o runs/data num_programs=2000
+    Can be killed at any moment and run again, and by several processes at once. `--like` makes the bytes of an earlier
+    build again, whatever time and memory it ran out of. Try: opencwm data build nano -o runs/data num_programs=2000
     """
     from opencwm.cli.recipe import find_recipe
     from opencwm.config import override
     from opencwm.data.build import build as build_dataset
+    from opencwm.executors import executor_for, named
     from opencwm.sandbox.doctor import num_threads
 
     config = override(find_recipe("data", recipe), settings or [])
     if dry_run:
         print(json.dumps(config.to_dict(), indent=1))
         return
-    manifest = build_dataset(config, output, num_workers=workers or num_threads(), say=say)
+    runner = executor_for(workers or num_threads(), named(executor), address=address)
+    manifest = build_dataset(config, output, executor=runner, like=like, say=say)
     if as_json:
         emit(manifest)
     else:
@@ -138,18 +145,22 @@ def peek(
     folder: Folder,
     count: Annotated[int, typer.Option("-n", help="How many traces.", min=1)] = 3,
     seed: Annotated[int, typer.Option(help="Another seed, other traces.")] = 0,
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a page instead.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show some traces of a dataset, drawn at random.
+    """Show some traces of a dataset, drawn at random, as a person reads them.
 
     Try: opencwm data peek runs/data -n 1
     """
-    from opencwm.data.dataset import shards_of
-    from opencwm.trace.files import read_rows
+    from opencwm.data.dataset import peek as draw
 
-    rng = random.Random(seed)
-    rows = list(read_rows(rng.choice(shards_of(folder))))
-    for row in rng.sample(rows, min(count, len(rows))):
+    rows = draw(folder, count, seed)
+    if html is not None:
+        from opencwm.report.peek import write_peek
+
+        print(write_peek(html, rows))
+        return
+    for row in rows:
         if as_json:
             emit({"trace_id": row.trace_id, "source": row.source, "trace": json.loads(row.trace.to_json())})
             continue
@@ -166,17 +177,41 @@ def peek(
 
 @app.command("stats")
 def stats(folder: Folder, as_json: AsJson = False) -> None:
-    """Say what a finished dataset holds and what was dropped.
+    """Say what a finished dataset holds and what was dropped: by source, outcome, event, length and package.
 
     Try: opencwm data stats runs/data
     """
     from opencwm.data.dataset import read_manifest
+    from opencwm.data.stats import dataset_stats
 
-    manifest = read_manifest(folder)
+    manifest, found = read_manifest(folder), dataset_stats(folder)
     if as_json:
-        emit(manifest)
-    else:
-        _show_manifest(manifest)
+        emit({**manifest, "stats": found})
+        return
+    _show_manifest(manifest)
+    for name in ("by_source", "by_outcome", "by_event", "packages", "lengths"):
+        if found[name]:
+            out().print()
+            out().print(_table(found[name], bars="traces" if name == "lengths" else None))
+    lengths = ", ".join(f"{name} {value:,}" for name, value in found["frames"].items() if value is not None)
+    doubled = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in found["duplicates"].items())
+    out().print(f"\nframes per trace: {lengths}\nduplicates: {doubled}", markup=False)
+
+
+def _table(rows: Sequence[Mapping[str, Any]], *, bars: str | None = None) -> "Table":
+    """Rows with the same keys; `bars` draws one column beside the numbers."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 2), pad_edge=False, header_style="dim")
+    for name, value in rows[0].items():
+        table.add_column(name.replace("_", " "), justify="left" if isinstance(value, str) else "right")
+    most = max((row[bars] for row in rows), default=1) if bars else 1
+    for row in rows:
+        cells = [value if isinstance(value, str) else f"{value:,.10g}" for value in row.values()]
+        bar = ["█" * -(-40 * row[bars] // most)] if bars else []
+        table.add_row(*map(Text, cells + bar))
+    return table
 
 
 def _show_manifest(manifest: Mapping[str, Any]) -> None:

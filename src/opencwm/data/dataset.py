@@ -35,6 +35,16 @@ def shards_of(folder: Path) -> list[Path]:
     return shards
 
 
+def peek(folder: Path, count: int, seed: int) -> list[Row]:
+    """At most `count` rows of one shard, both drawn at random; only that shard is read."""
+    rng = random.Random(seed)
+    shards = shards_of(folder)
+    for shard in rng.sample(shards, len(shards)):
+        if rows := list(read_rows(shard)):
+            return rng.sample(rows, min(count, len(rows)))
+    return []
+
+
 def sample(folder: Path, count: int, seed: int) -> Iterator[Row]:
     """About `count` rows, as many from each shard; all of them where there are fewer."""
     rng = random.Random(seed)
