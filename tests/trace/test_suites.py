@@ -108,7 +108,7 @@ def test_threads_are_traces_of_their_own(suite):
 def test_the_scope_leaves_the_rest_out(project, tmp_path):
     made = record_suite(tmp_path / "out.jsonl", ARGUMENTS, folder=project, scope=[project / "calc.py"])
     files = {frame.file for trace in read_traces(tmp_path / "out.jsonl") for frame in trace.frames}
-    assert (made.num_tests, files) == (5, {"calc.py"})
+    assert (made.num_tests, made.num_recorded, files) == (6, 5, {"calc.py"})
 
 
 def test_the_results_are_those_of_a_run_without_us(project, capfd):

@@ -66,12 +66,15 @@ def run(
 
 @app.command("pytest", context_settings={"allow_interspersed_args": True})
 def pytest(
-    output: Annotated[Path, typer.Option("-o", metavar="OUT.jsonl", help="Where the traces go.")],
+    output: Annotated[Path, typer.Option("-o", metavar="OUT", help="Where the traces go: a .jsonl or .jsonl.gz.")],
     arguments: Annotated[list[str] | None, typer.Argument(metavar="[-- ARGS]", help="pytest's own.")] = None,
     scope: Annotated[
         list[Path] | None, typer.Option(metavar="PATH", help="Files or folders to record; without: this folder.")
     ] = None,
     python: Annotated[str, typer.Option(metavar="PYTHON", help="The project's interpreter.")] = sys.executable,
+    with_children: Annotated[
+        bool, typer.Option("--children", help="Also the Python processes that tests start.")
+    ] = False,
     option: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="The recorder's options: max_frames=200.")
     ] = None,
@@ -85,15 +88,25 @@ def pytest(
     """
     from opencwm.trace.suites import record_suite
 
-    if output.suffix != ".jsonl":
-        raise ConfigError(f"{output} does not end in .jsonl", fix="give -o a name that does")
-    suite = record_suite(output, arguments or [], scope=scope or [], options=_options(option or []), python=python)
+    if not output.name.endswith((".jsonl", ".jsonl.gz")):
+        raise ConfigError(f"{output} does not end in .jsonl or .jsonl.gz", fix="give -o a name that does")
+    suite = record_suite(
+        output,
+        arguments or [],
+        scope=scope or [],
+        options=_options(option or []),
+        python=python,
+        with_children=with_children,
+    )
     if as_json:
         emit(asdict(suite))
     else:
+        for note in suite.notes:
+            say(note)
+        processes = f", {suite.num_processes:,} processes of theirs" if with_children else ""
         say(
-            f"{suite.num_tests:,} tests, {suite.num_traces:,} traces, {suite.num_frames:,} frames "
-            f"({suite.engine} engine) in {output}"
+            f"{suite.num_recorded:,} of {suite.num_tests:,} tests{processes}: {suite.num_traces:,} traces, "
+            f"{suite.num_frames:,} frames, {suite.num_bytes / 1e6:,.1f} MB ({suite.engine} engine) in {output}"
         )
     raise typer.Exit(suite.status)
 

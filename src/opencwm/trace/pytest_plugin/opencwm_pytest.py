@@ -2,100 +2,129 @@
 
     OPENCWM_TRACE=JOB.json PYTHONPATH=(this folder) PYTEST_ADDOPTS="-p opencwm_pytest" pytest ...
 
-`opencwm trace pytest` sets these. Nothing of ours need be installed there: the recorder's folder is loaded from where
-the job says it is. JOB.json is {"recording", "out", "scope", "options", "native"}; each process writes
-OUT/PID.jsonl, a line per trace (a test's threads one by one), with the test's id and outcome in the header.
+`opencwm trace pytest` sets these; `opencwm_windows` says what a job is and what is written. Only the test's own call is
+recorded, not its fixtures and not imports. A session that a test runs inside itself is left alone.
 
-Only the test's own call is recorded, not its fixtures and not imports. Whatever goes wrong here, the suite goes on: its
-results are those of a run without us.
+Recording takes time, and no test fails for that: the deadlines of hypothesis are lifted.
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.machinery
-import importlib.util
-import json
 import os
 import sys
-from typing import Any, Dict, Iterator, Optional
+from typing import Any, Generator, List, Optional
 
+import opencwm_windows
 import pytest
 
-PACKAGE = "_opencwm_recording"
+NAME = "opencwm_windows"
 
 
-def pytest_configure(config: Any) -> None:
-    path = os.environ.get("OPENCWM_TRACE")
-    if path and config.pluginmanager.get_plugin("opencwm_windows") is None:
-        with open(path, encoding="utf-8") as file:
-            config.pluginmanager.register(Windows(json.load(file)), "opencwm_windows")
+def _windows() -> Optional[opencwm_windows.Windows]:
+    job = None if opencwm_windows.CURRENT_TEST in os.environ else opencwm_windows.job_here()
+    if job is None:
+        return None
+    windows = opencwm_windows.Windows(job)
+    if job.get("with_children"):
+        windows.follow_forks()
+    return windows
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: Any) -> None:
-    """Up to 3.11 there is one trace function, which coverage would miss during every test: it is switched off, so that
-    no suite fails for coverage that it has."""
-    known = early_config.known_args_namespace
-    if sys.version_info < (3, 12) and hasattr(known, "no_cov"):
-        known.no_cov = True
+    """Before pytest-cov starts."""
+    _register(early_config)
+    _switch_coverage_off(early_config, early_config.known_args_namespace)
 
 
-class Windows:
-    """One recording per test."""
+def pytest_configure(config: Any) -> None:
+    _register(config)  # a worker of pytest-xdist loads us too late for the other hook
+    _switch_coverage_off(config, config.option)  # from here the workers have it
 
-    def __init__(self, job: Dict[str, Any]) -> None:
-        recording = _load(job["recording"])
-        self._recorder = recording.Recorder
-        self._options = recording.Options.from_dict(dict(job["options"], on_budget="stop_recording"))
-        self._scope = recording.Scope(job["scope"], fold=self._options.comprehensions == "fold")
-        self._out: str = job["out"]
-        is_native = bool(job.get("native")) and recording.native.load(job["native"]) is not None
-        self._engine = None if is_native else "python"
+
+def _switch_coverage_off(config: Any, options: Any) -> None:
+    """Where there is one trace function for both, coverage would miss every test: no suite shall fail for coverage that
+    it has."""
+    tests = config.pluginmanager.get_plugin(NAME)
+    if tests is not None and tests.windows.is_displacing and getattr(options, "cov_source", None):
+        options.no_cov = True
+        tests.windows.say("coverage was switched off: this interpreter has one trace function, and recording took it")
+
+
+def _register(config: Any) -> None:
+    if config.pluginmanager.get_plugin(NAME) is None:
+        windows = _windows()
+        if windows is not None:
+            config.pluginmanager.register(Tests(windows), NAME)
+
+
+class Tests:
+    """One window per test."""
+
+    def __init__(self, windows: opencwm_windows.Windows) -> None:
+        self.windows = windows
+        self._closed: Optional[opencwm_windows.Window] = None
+        """Recorded, and to be written after the test's teardown."""
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: List[Any]) -> None:
+        if "hypothesis" in sys.modules:
+            for item in items:
+                _lift_deadline(item)
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: Any) -> Generator[None, Any, None]:
+        self.windows.started(item.nodeid)
+        yield
+
+    @pytest.hookimpl(hookwrapper=True, trylast=True)
+    def pytest_runtest_call(self, item: Any) -> Generator[None, Any, None]:
+        self.windows.open(item.nodeid)
+        outcome = yield
+        excinfo = outcome.excinfo
+        self._closed = self.windows.close(excinfo[1] if excinfo else None)
 
     @pytest.hookimpl(hookwrapper=True)
-    def pytest_runtest_call(self, item: Any) -> Iterator[None]:
-        recorder = self._start()
-        outcome = yield
-        if recorder is not None:
-            self._end(recorder, item, outcome)
+    def pytest_runtest_makereport(self, item: Any, call: Any) -> Generator[None, Any, None]:
+        made = yield
+        window = self._closed
+        if window is None or made.excinfo:
+            return
+        if call.when == "call":
+            window.outcome = _outcome(made.get_result())
+        elif call.when == "teardown":
+            self._write()
 
-    def _start(self) -> Optional[Any]:
-        try:
-            recorder = self._recorder(self._options, self._scope, engine=self._engine)
-            recorder.__enter__()
-        except Exception as exc:  # the suite goes on
-            _say(exc)
-            return None
-        return recorder
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        self._write()  # of a test that ended the session
+        self.windows.ended()
 
-    def _end(self, recorder: Any, item: Any, outcome: Any) -> None:
-        try:
-            exc = outcome.excinfo[1] if outcome.excinfo else None
-            recorder.__exit__(None if exc is None else type(exc), exc, None)
-            for header in recorder.headers:
-                header["test"] = {"id": item.nodeid, "outcome": _outcome(exc)}
-            lines = [line for header, line in zip(recorder.headers, recorder.lines()) if header["num_frames"]]  # noqa: B905
-            with open(os.path.join(self._out, "{}.jsonl".format(os.getpid())), "a", encoding="utf-8") as file:
-                file.write("".join(line + "\n" for line in lines))
-        except Exception as failure:  # the suite goes on
-            _say(failure)
+    def _write(self) -> None:
+        window, self._closed = self._closed, None
+        if window is not None and window.pid == os.getpid():
+            self.windows.put(window)
 
 
-def _outcome(exc: Optional[BaseException]) -> str:
-    if exc is None:
-        return "passed"
-    return "skipped" if isinstance(exc, pytest.skip.Exception) else "failed"
+def _outcome(report: Any) -> str:
+    """passed, failed, skipped, xfailed or xpassed."""
+    outcome = str(report.outcome)
+    if hasattr(report, "wasxfail"):
+        return {"skipped": "xfailed", "passed": "xpassed"}.get(outcome, outcome)
+    return outcome
 
 
-def _say(exc: Exception) -> None:
-    print("opencwm: a test was not recorded: {}: {}".format(type(exc).__name__, exc), file=sys.stderr)
+def _lift_deadline(item: Any) -> None:
+    key = "_hypothesis_internal_use_settings"
+    function = getattr(item, "obj", None)
+    function = getattr(function, "__func__", function)
+    settings = getattr(function, key, None)
+    if settings is None:
+        return
+    try:
+        import hypothesis
 
-
-def _load(folder: str) -> Any:
-    """The recorder's folder as a package under a name that no program uses."""
-    if PACKAGE not in sys.modules:
-        spec = importlib.machinery.ModuleSpec(PACKAGE, None, is_package=True)
-        spec.submodule_search_locations = [folder]
-        sys.modules[PACKAGE] = importlib.util.module_from_spec(spec)
-    return importlib.import_module(PACKAGE + ".recorder")
+        checks = [*settings.suppress_health_check, hypothesis.HealthCheck.too_slow]
+        setattr(function, key, hypothesis.settings(settings, deadline=None, suppress_health_check=checks))
+    except Exception:  # another version's; at worst a deadline is missed
+        return

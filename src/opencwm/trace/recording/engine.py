@@ -417,6 +417,10 @@ class SettraceEngine:
             self.on_stop()
         if self.options.on_budget == "stop_program":
             raise BudgetStop
+        self.stop_watching()
+
+    def stop_watching(self) -> None:
+        """The program goes on at its own speed."""
         sys.settrace(None)
 
     def fail(self, exc: Exception) -> None:
@@ -424,7 +428,7 @@ class SettraceEngine:
         if self.failure is None:
             self.failure = "{}: {}".format(type(exc).__name__, exc)
         self.end()
-        sys.settrace(None)
+        self.stop_watching()
         if isinstance(exc, RecursionError) and sys.version_info < (3, 10):
             raise exc  # the program is about to meet it; there, to swallow one is to be ended at the next
 

@@ -305,13 +305,18 @@ class MonitoringEngine(NativeEngine):
     def stop(self) -> bool:
         for thread in self.threads:
             thread.is_live = False
+        self.stop_watching()
+        if self._tool >= 0:
+            _MONITORING.free_tool_id(self._tool)
+            self._tool = -1
+        return True
+
+    def stop_watching(self) -> None:
+        """The program's own trace function, coverage's say, stays where it is."""
         if self._tool >= 0:
             _MONITORING.set_events(self._tool, 0)
             for code in self._watched:
                 _MONITORING.set_local_events(self._tool, code, 0)
-            _MONITORING.free_tool_id(self._tool)
-            self._tool = -1
-        return True
 
     # -- what native.c leaves to Python
 

@@ -11,7 +11,7 @@ import linecache
 import os
 import sys
 from json.encoder import encode_basestring
-from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
+from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, ModuleType
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from .folding import FOLDED_NAMES, Folds, folds_of
@@ -124,11 +124,18 @@ class Scope:
     """The files whose frames are recorded: given ones, those below given folders, or the file that runs first."""
 
     def __init__(
-        self, paths: Optional[Sequence[str]] = None, sources: Optional[Dict[str, str]] = None, fold: bool = True
+        self,
+        paths: Optional[Sequence[str]] = None,
+        sources: Optional[Dict[str, str]] = None,
+        fold: bool = True,
+        imports: bool = True,
     ) -> None:
+        """`imports`: whether the top level of a module that is imported meanwhile is recorded; what it calls always
+        is."""
         self._roots = None if paths is None else [_real(path) for path in paths]
         self._texts = dict(sources or {})
         self._fold = fold
+        self._imports = imports
         self._infos: Dict[int, Tuple[CodeType, Optional[CodeInfo]]] = {}
         self._files: Dict[str, Optional[str]] = {}
         self._sources: Dict[str, Tuple[Optional[List[str]], SourceFile]] = {}
@@ -151,7 +158,9 @@ class Scope:
         if filename not in self._files:
             self._files[filename] = self._relative(filename)
         file = self._files[filename]
-        return None if file is None else CodeInfo(code, file, self._source_of(filename), self._fold)
+        if file is None or (not self._imports and _is_imported(code)):
+            return None
+        return CodeInfo(code, file, self._source_of(filename), self._fold)
 
     @property
     def num_codes(self) -> int:
@@ -163,7 +172,10 @@ class Scope:
             return os.path.basename(filename)
         if filename.startswith("<") and filename.endswith(">"):
             return None
-        path = _real(filename)
+        try:
+            path = _real(filename)
+        except OSError:  # a relative name, and the program has removed the folder it is in
+            return None
         if os.path.dirname(path) == OWN_FOLDER:
             return None
         if self._roots is None:  # nothing was named: the first file that runs is the scope
@@ -200,6 +212,20 @@ def shared_scope(paths: Sequence[str], fold: bool) -> Scope:
             _shared.pop(next(iter(_shared)))
         found = _shared[key] = Scope(paths, None, fold)
     return found
+
+
+def _is_imported(code: CodeType) -> bool:
+    """Whether code that begins to run here is the top level of an imported module, or of a class in one."""
+    if code.co_flags & CO_OPTIMIZED:
+        return False
+    py_frame: Optional[FrameType] = sys._getframe()
+    while py_frame is not None and py_frame.f_code is not code:
+        py_frame = py_frame.f_back
+    while py_frame is not None and not py_frame.f_code.co_flags & CO_OPTIMIZED:
+        if py_frame.f_code.co_name == "<module>":
+            return py_frame.f_globals.get("__name__") != "__main__"
+        py_frame = py_frame.f_back
+    return False
 
 
 def _real(path: str) -> str:
