@@ -304,6 +304,19 @@ def test_where_a_function_is_from_is_kept(found):
     assert (found["clamp"].module, found["clamp"].qualname) == ("lib", "clamp")
 
 
+def test_a_folder_of_installed_packages_is_harvested_by_package(tmp_path):
+    for name, licence in (("first", "MIT"), ("second", "GPL-3.0")):
+        (tmp_path / f"{name}.py").write_text(
+            f'def {name}(x):\n    """\n    >>> {name}(2)\n    """\n    return x + {len(name)}\n'
+        )
+        info = tmp_path / f"{name}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\nLicense: {licence}\n")
+        (info / "RECORD").write_text(f"{name}.py,,\n{info.name}/METADATA,,\n")
+    found = {(each.package, each.version, each.licence, each.qualname) for each in harvest([str(tmp_path)])}
+    assert found == {("first", "1.0", "MIT", "first"), ("second", "1.0", "GPL-3.0", "second")}
+
+
 def test_the_harvest_of_an_installed_package_names_version_and_licence():
     functions = list(harvest(["packaging"]))
     assert functions

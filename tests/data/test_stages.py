@@ -59,6 +59,7 @@ def test_useful_traces_are_kept(recorded):
     ("name", "reason"),
     [
         ("many", "too many frames"),
+        ("raises", "too few frames"),
         ("wide", "too many tokens"),
         ("name", "NameError"),
         ("exits", "outcome exit"),
@@ -66,7 +67,8 @@ def test_useful_traces_are_kept(recorded):
     ],
 )
 def test_what_is_of_no_use_is_dropped_for_a_reason(recorded, name, reason):
-    assert through([(name, recorded[name])]) == ([], {reason: 1})
+    recipe = dataclasses.replace(RECIPE, min_frames=9) if reason == "too few frames" else RECIPE
+    assert through([(name, recorded[name])], recipe) == ([], {reason: 1})
 
 
 def test_what_shows_nothing_new_is_dropped(recorded):

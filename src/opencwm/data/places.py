@@ -9,7 +9,7 @@ import os
 import platform
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,7 +61,10 @@ def find_places(name: str) -> Iterator[Place]:
         root = Path(sysconfig.get_paths()["stdlib"])
         yield Place(root=root, prefix="", package="python", version=version, licence="PSF-2.0")
     elif name == SITE_PACKAGES:
-        for distribution in sorted(importlib.metadata.distributions(), key=lambda each: each.name or ""):
+        for distribution in _sorted(importlib.metadata.distributions()):
+            yield from _distribution(distribution)
+    elif any(Path(name).glob("*.dist-info")):  # `pip install --target` leaves a folder like that
+        for distribution in _sorted(importlib.metadata.distributions(path=[name])):
             yield from _distribution(distribution)
     elif Path(name).exists():
         path = Path(name).resolve()
@@ -69,6 +72,10 @@ def find_places(name: str) -> Iterator[Place]:
         yield Place(root=path, prefix=prefix, package=path.stem, version="", licence="")
     else:
         yield from _package(name)
+
+
+def _sorted(distributions: Iterable[importlib.metadata.Distribution]) -> list[importlib.metadata.Distribution]:
+    return sorted(distributions, key=lambda each: each.name or "")
 
 
 def _package(name: str) -> Iterator[Place]:

@@ -26,6 +26,8 @@ class Recipe:
     generated: Generated = field(default_factory=Generated)
     functions: Functions = field(default_factory=Functions)
     contests: Contests = field(default_factory=Contests)
+    min_frames: int = 1
+    """Shorter traces are dropped."""
     max_frames: int = 256
     """Longer traces are dropped."""
     max_tokens: int = 4_096
@@ -44,7 +46,7 @@ class Recipe:
     """Wall clock per program: generous, since what it stops is dropped."""
 
     def __post_init__(self) -> None:
-        for name in ("num_programs", "shard_size", "max_frames", "max_tokens"):
+        for name in ("num_programs", "shard_size", "min_frames", "max_frames", "max_tokens"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}: it must be at least 1")
         for name in ("near_duplicates", "max_share"):

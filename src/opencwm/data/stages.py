@@ -227,6 +227,8 @@ def _reason_to_drop(take: Take, tokens: int, recipe: Recipe, guard: Guard) -> st
         return result.kind if result.kind in ACCIDENTAL else f"not recorded: {result.kind}"
     if trace.outcome not in ("returned", "raised"):
         return f"outcome {trace.outcome}"
+    if len(trace.frames) < recipe.min_frames:
+        return "too few frames"
     if len(trace.frames) > recipe.max_frames:
         return "too many frames"
     if tokens > recipe.max_tokens:

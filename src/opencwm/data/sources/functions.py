@@ -43,7 +43,8 @@ class Functions:
     """Share of the programs, relative to the other sources'; less where the harvest is exhausted before: no function is
     used twice."""
     places: tuple[str, ...] = ("stdlib",)
-    """Where functions are harvested: "stdlib", "site-packages", names of packages, files and folders."""
+    """Where functions are harvested: "stdlib", "site-packages", names of packages, files and folders (also those
+    that `pip install --target` has filled)."""
     tests: tuple[str, ...] = ()
     """Scripts, and files and folders of tests, that are run (in the sandbox) to see what functions are called with."""
     model: str | None = None
