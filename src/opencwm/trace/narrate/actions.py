@@ -109,7 +109,7 @@ class Actions(Flow):
         else:
             say(
                 lambda: f"{line} changes {code(name)} from {value(start, name)} to {value(after, name)}.",
-                lambda: f"{read('with ', ', ')}{line} makes {code(name)} {value(after, name)}.",
+                lambda: f"{read('with ', ', ')}{line} makes {code(name)} equal {value(after, name)}.",
             )
 
     def _set(self, step: Step, statement: ast.stmt, expression: ast.expr, name: str, *, is_back: bool) -> None:
@@ -151,6 +151,7 @@ class Actions(Flow):
     def _branch(self, step: Step, statement: ast.If) -> None:
         say, test, read = self.prose.say, self.condition(statement.test), self.read(step, statement.test)
         truth = self._truth(step, statement)
+        is_true = "is" if _is_yes_or_no(statement.test) else "counts as"
         is_bare = isinstance(statement.test, ast.Name) and self.is_shown(step.start, statement.test.id)
         then = "this branch is taken" if truth else self._otherwise(step, statement)
         if truth is None:
@@ -163,15 +164,15 @@ class Actions(Flow):
             )
         elif truth:
             say(
-                lambda: f"{read('since ', ', ', 'is')}{test} is true.",
-                lambda: f"{test} holds{read(', as ', '', 'is')}.",
-                lambda: f"{read('with ', ', ')}{test} is true, so {then}.",
+                lambda: f"{read('since ', ', ', 'is')}{test} {is_true} true.",
+                lambda: f"{test} {is_true} true{read(', as ', '', 'is')}.",
+                lambda: f"{read('with ', ', ')}{test} {is_true} true, so {then}.",
             )
         else:
             say(
-                lambda: f"{read('since ', ', ', 'is')}{test} is false, and {then}.",
-                lambda: f"{test} does not hold{read(', as ', ',', 'is')} and {then}.",
-                lambda: f"{read('with ', ', ')}{test} is false: {then}.",
+                lambda: f"{read('since ', ', ', 'is')}{test} {is_true} false, and {then}.",
+                lambda: f"{test} {is_true} false{read(', as ', ',', 'is')} and {then}.",
+                lambda: f"{read('with ', ', ')}{test} {is_true} false: {then}.",
             )
         self.others(step, [])
 
@@ -262,3 +263,10 @@ class Actions(Flow):
             )
         else:
             say(lambda: f"{shown} runs{read(' with ', '')}.")
+
+
+def _is_yes_or_no(test: ast.expr) -> bool:
+    """Whether a condition is written as one: a comparison, a negation, a call; other values count as one."""
+    if isinstance(test, ast.BoolOp):
+        return all(map(_is_yes_or_no, test.values))
+    return isinstance(test, (ast.Compare, ast.Call)) or (isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not))

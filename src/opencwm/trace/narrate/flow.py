@@ -1,13 +1,16 @@
 """What is said where control moves: calls, loops, exceptions, and how an activation is left."""
 
 import ast
+from collections.abc import Sequence
 
 from opencwm.trace.layout import is_one_line
 from opencwm.trace.narrate.parts import Parts, nothing
-from opencwm.trace.narrate.prose import code
+from opencwm.trace.narrate.prose import code, listed
 from opencwm.trace.narrate.steps import Loop, Step
 from opencwm.trace.tree import Activation, Node
 
+FEW_ALIKE, MOST_ALIKE = 3, 8
+"""Calls of one lambda from which on they share a sentence, and how many of them it tells."""
 CALLING = (ast.Expr, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Return)
 
 
@@ -29,8 +32,53 @@ class Flow(Parts):
                 lambda: f"at {code(quoted)}, {name} is entered{self.given(first)}.",
             )
 
-    def step_over(self, callee: Activation) -> None:
-        """A call and what comes of it, without what happens inside."""
+    def step_over(self, callees: Sequence[Activation]) -> None:
+        """Calls one after the other and what comes of them, without what happens inside; in one sentence where they
+        all run the same lambda or generator expression."""
+        same: list[Activation] = []
+        for callee in callees:
+            if same and not (self.plan.is_inline(callee) and self.name_of(callee) == self.name_of(same[0])):
+                self._step_over_alike(same)
+                same = []
+            same.append(callee)
+        self._step_over_alike(same)
+
+    def _step_over_alike(self, callees: Sequence[Activation]) -> None:
+        plan, value = self.plan, self.prose.value
+        lefts = [callee.left for callee in callees]
+        ended = [left for left in lefts if left is not None and not plan.is_unwound(left)]
+        if len(callees) < FEW_ALIKE or len(ended) < len(lefts) or not plan.is_inline(callees[0]):
+            for callee in callees:
+                self._step_over(callee)
+            return
+        name = self.name_of(callees[0])
+        yields = [left for left in ended if plan.frames[left.index].cause == "yield"]
+        shown = yields if yields else ended
+        rest = len(shown) - MOST_ALIKE
+        if yields and len(yields) >= len(ended) - 1:
+            more = f" and {rest} more" if rest > 0 else ""
+            ends = "" if len(yields) == len(ended) else ", and ends"
+            self.prose.say(
+                lambda: f"{name} yields {listed([value(left) for left in shown[:MOST_ALIKE]])}{more}{ends}.",
+                lambda: (
+                    f"one after the other, {name} yields "
+                    f"{listed([value(left) for left in shown[:MOST_ALIKE]])}{more}{ends}."
+                ),
+            )
+            return
+        first = callees[:MOST_ALIKE]
+        more = f"; {rest} more calls of it follow" if rest > 0 else ""
+        self.prose.say(
+            lambda: (
+                f"{name} returns "
+                + listed(
+                    [f"{value(left)}{self.given(each.nodes[0])}" for each, left in zip(first, ended, strict=False)]
+                )
+                + f"{more}."
+            ),
+        )
+
+    def _step_over(self, callee: Activation) -> None:
         say, name, first, left = self.prose.say, self.name_of(callee), callee.nodes[0], callee.left
         value = self.prose.value
         cause = None if left is None else self.plan.frames[left.index].cause
@@ -143,6 +191,8 @@ class Flow(Parts):
         say, value = self.prose.say, self.prose.value
         quoted = self.quoted(step.statement)
         at = self.line(step) if quoted is None else code(quoted)
+        if self._passes_through(step):
+            return  # `leave` tells it
         if any(callee.left is not None and self.plan.is_unwound(callee.left) for callee in step.callees):
             say(lambda: f"the exception arrives at {at}.", lambda: f"at {at}, {value(raised)} comes out.")
         elif isinstance(step.statement, ast.Raise):
@@ -154,6 +204,11 @@ class Flow(Parts):
                 lambda: f"{at} fails{read(' with ', '')}: it raises {value(raised)}.",
             )
 
+    def _passes_through(self, step: Step) -> bool:
+        """Whether an exception comes out of a call and leaves this one at once."""
+        came = any(callee.left is not None and self.plan.is_unwound(callee.left) for callee in step.callees)
+        return came and step.left is not None and self.plan.is_unwound(step.left)
+
     def is_pause(self, left: Node | None) -> bool:
         return left is not None and self.plan.frames[left.index].cause in ("yield", "await")
 
@@ -163,7 +218,14 @@ class Flow(Parts):
         name = self.name_of(step.start.level)
         if left is None or name is None:
             return
-        if self.plan.is_unwound(left):
+        if self.plan.is_unwound(left) and self._passes_through(step):
+            at = self.line(step)
+            say(
+                lambda: f"at {at}, {name} does not catch it either.",
+                lambda: f"it goes on through {at} and leaves {name}, too.",
+                lambda: f"the exception arrives at {at} and leaves {name} as well.",
+            )
+        elif self.plan.is_unwound(left):
             say(
                 lambda: f"nothing in {name} catches it, so it leaves {name}.",
                 lambda: f"{name} does not catch it and is left.",

@@ -209,12 +209,15 @@ class Teller:
     def callees(self, step: Step, *, is_wrapper: bool = False) -> bool:
         """The calls that a step makes; whether any was told from inside."""
         any_inside = False
+        over: list[Activation] = []
         for number, callee in enumerate(step.callees):
             deepest = DEEPEST if self.detail.depth is None else min(self.detail.depth, DEEPEST)
             is_inside = self._depth + (0 if is_wrapper else 1) <= deepest and self._is_worth_telling(callee)
             if not is_inside:
-                self.actions.step_over(callee)
+                over.append(callee)
                 continue
+            self.actions.step_over(over)
+            over = []
             any_inside = True
             self.prose.pause()
             self.actions.enter(callee, None if is_wrapper else step, number)
@@ -222,6 +225,7 @@ class Teller:
             self.items(self.plan.items_of(callee))
             self._depth -= 0 if is_wrapper else 1
             self.prose.pause()
+        self.actions.step_over(over)
         return any_inside
 
     def _is_worth_telling(self, callee: Activation) -> bool:
@@ -315,7 +319,7 @@ class Teller:
         def sentence() -> str:
             courses = {name: course(name) for name in changed}
             rest = [f"{code(name)} is {self.prose.value(ends[-1], name)}" for name in changed if not courses[name]]
-            said = [", and ".join(text for text in courses.values() if text)] if any(courses.values()) else []
+            said = ["; ".join(text for text in courses.values() if text)] if any(courses.values()) else []
             return "; ".join([*said, *([f"after the last, {listed(rest)}"] if rest else [])])
 
         return sentence
