@@ -24,6 +24,12 @@ def test_a_view_is_derived_and_derived_again_at_once(opencwm, dataset):
     again = opencwm("data", "derive", dataset, "-o", "prose", "--as", "prose", "per_trace=2", "--json")
     assert json.loads(again.stdout)["num_pairs"] == 2
     assert "is complete" in again.stderr
+    pairs = [json.loads(line) for line in opencwm("data", "peek", "prose", "--json").stdout.splitlines()]
+    assert [pair["answer"] for pair in pairs] == ["[2]", "[2]"]
+    shown = opencwm("data", "peek", "prose", "-n", "1").stdout
+    assert "What does `g([3, 4])` return?" in shown
+    assert "2 pairs of the view prose" in opencwm("data", "stats", "prose").stdout
+    assert opencwm("data", "peek", "prose", "--html", "page.html").returncode == 2
 
 
 @pytest.mark.parametrize(
@@ -32,6 +38,7 @@ def test_a_view_is_derived_and_derived_again_at_once(opencwm, dataset):
         (["--as", "narrated"], "a narration needs a model"),
         (["--model", "http://localhost:1#m"], "a model tells the view narrated, and no other"),
         (["per_trce=2"], "did you mean 'per_trace'?"),
+        (["--executor", "ry"], "did you mean 'ray'?"),
         (["--as", "narrated", "--model", "http://localhost:1"], "write it as URL#name"),
     ],
 )

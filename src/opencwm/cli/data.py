@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from opencwm.cli.derive import derive
+from opencwm.cli.derive import derive, show_pairs, show_view
 from opencwm.cli.terminal import emit, out, say
+from opencwm.errors import ConfigError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -153,7 +154,13 @@ def peek(
     Try: opencwm data peek runs/data -n 1
     """
     from opencwm.data.dataset import peek as draw
+    from opencwm.data.views.files import is_derived
 
+    if is_derived(folder):
+        if html is not None:
+            raise ConfigError("a view has no page", fix="leave --html out, or name the dataset it was derived from")
+        show_pairs(folder, count, seed, as_json=as_json)
+        return
     rows = draw(folder, count, seed)
     if html is not None:
         from opencwm.report.peek import write_peek
@@ -183,7 +190,11 @@ def stats(folder: Folder, as_json: AsJson = False) -> None:
     """
     from opencwm.data.dataset import read_manifest
     from opencwm.data.stats import dataset_stats
+    from opencwm.data.views.files import is_derived
 
+    if is_derived(folder):
+        show_view(folder, as_json=as_json)
+        return
     manifest, found = read_manifest(folder), dataset_stats(folder)
     if as_json:
         emit({**manifest, "stats": found})

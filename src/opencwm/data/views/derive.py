@@ -4,7 +4,7 @@
 
 A derived shard is a pure function of (shard, configuration, what a model answered), written whole: the work can be
 killed at any moment and goes on where it was. A model's answers are kept as they come, so that none is asked for twice.
-Rows are (trace_id, number, source, prompt, completion, answer); `prompt` and `completion` are the columns that
+Rows are pairs with the trace they are from and whose code it is; `prompt` and `completion` are the columns that
 fine-tuning libraries expect.
 """
 
@@ -24,18 +24,18 @@ from typing import Any, Literal, get_args
 from opencwm import __version__
 from opencwm.data.dataset import read_manifest
 from opencwm.data.journal import Journal
-from opencwm.data.views.files import Derived, pairs_info, write_pairs
+from opencwm.data.views.files import CONFIG, Derived, pairs_info, write_pairs
 from opencwm.data.views.narrators import Narrating, tell
 from opencwm.data.views.pairs import VIEWS, Asking, Left, Pair
 from opencwm.data.views.questions import returns
 from opencwm.errors import ConfigError, DataError
 from opencwm.executors import Executor, Inline
 from opencwm.protocols import Model
-from opencwm.trace.files import Row, read_rows, replacing
+from opencwm.trace.files import ABOUT, Row, read_rows, replacing
 from opencwm.trace.stream import encodable
 
 ViewName = Literal["prose", "narrated", "debugger", "inverse", "output", "input"]
-MANIFEST, CONFIG = "manifest.json", "view.json"
+MANIFEST = "manifest.json"
 PORTION = 32
 """Traces that a model is asked about together; what a kill costs."""
 
@@ -141,6 +141,7 @@ def derive_shard(job: ShardJob, *, model: Model | None = None, say: Say = lambda
                     prompt=encodable(pair.prompt),
                     completion=encodable(pair.completion),
                     answer=None if pair.answer is None else encodable(pair.answer),
+                    **{name: getattr(row, name) for name in ABOUT},
                 )
             )
     write_pairs(job.out, derived, info={"dropped": dict(sorted(dropped.items()))})
@@ -211,11 +212,6 @@ def _checked(made: Iterator[Made], config: ViewConfig) -> Iterator[Made]:
     for row, number, pair in waiting:
         is_right = isinstance(pair, Left) or next(verdicts)
         yield row, number, pair if is_right else Left("another output when run again")
-
-
-def is_derived(folder: Path) -> bool:
-    """Whether a folder holds a view, not traces."""
-    return (folder / CONFIG).exists()
 
 
 def _claim(out: Path, config: ViewConfig, dataset: str) -> None:

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from opencwm.errors import ConfigError, DataError, boundary
-from opencwm.trace.files import replacing
+from opencwm.trace.files import ABOUT, replacing
+
+CONFIG = "view.json"
+"""What was derived, of what; tells the folder of a view from one of traces."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,6 +25,10 @@ class Derived:
     prompt: str
     completion: str
     answer: str | None
+    package: str = ""
+    """Whose code it is about, as in the trace's row."""
+    version: str = ""
+    licence: str = ""
 
 
 def write_pairs(path: Path, rows: Sequence[Derived], *, info: dict[str, Any]) -> None:
@@ -43,6 +50,11 @@ def read_pairs(path: Path) -> Iterator[Derived]:
                 yield Derived(**data)
 
 
+def is_derived(folder: Path) -> bool:
+    """Whether a folder holds a view, not traces."""
+    return (folder / CONFIG).exists()
+
+
 def pairs_info(path: Path) -> dict[str, Any]:
     _, parquet = _pyarrow()
     with boundary(DataError, f"{path} cannot be read as pairs in Parquet"):
@@ -55,7 +67,9 @@ def _schema(info: dict[str, Any]) -> Any:
     pa, _ = _pyarrow()
     text = pa.string()
     columns = {"trace_id": text, "number": pa.int32(), "source": text, "prompt": text, "completion": text}
-    return pa.schema({**columns, "answer": text}.items()).with_metadata({b"opencwm": json.dumps(info).encode()})
+    return pa.schema({**columns, "answer": text, **dict.fromkeys(ABOUT, text)}.items()).with_metadata(
+        {b"opencwm": json.dumps(info).encode()}
+    )
 
 
 def _pyarrow() -> Any:
