@@ -300,6 +300,100 @@ def test_annotations_need_not_exist_where_the_module_does_not_evaluate_them(clas
     )
 
 
+PACKAGE = {
+    "__init__.py": "from .core import total\n",
+    "core.py": """
+from __future__ import annotations
+import re
+from typing import Any
+from . import text
+from .numbers.checks import check, LIMIT
+from .text import words as split_words
+from pack.text import clean, Base
+
+
+class Line(Base):
+    def size(self, extra: Any = 0):
+        return self.length() + extra
+
+
+def total(xs: list[Nothing]) -> int:
+    return sum(check(x) for x in xs if x < LIMIT)
+
+
+def tidy(line):
+    return re.sub("a", "b", clean(line))
+
+
+def renamed(line):
+    return split_words(line)
+
+
+def through_module(line):
+    return text.clean(line)
+
+
+def clash(line):
+    return helper(clean(line))
+
+
+def helper(line):
+    return line
+""",
+    "text.py": """
+import re
+from .core import LIMIT
+
+
+class Base:
+    def __init__(self, text):
+        self.text = text
+
+    def length(self):
+        return len(clean(self.text))
+
+
+def clean(line):
+    return helper(re.sub(" +", " ", line))
+
+
+def helper(line):
+    return line.strip()
+
+
+def words(line):
+    return line.split()
+""",
+    "numbers/__init__.py": "",
+    "numbers/checks.py": "from ..text import clean\nLIMIT = 10\n\ndef check(x):\n    return x if x > 0 else 0\n",
+    "test_core.py": """
+from pack.core import Line, clash, renamed, through_module, tidy
+from pack import total, core
+
+assert core.total([1, 20]) == 1
+tidy("a  c"), renamed("a b"), through_module("a"), clash("x"), Line("a  b ").size(1)
+""",
+}
+
+
+def test_what_a_function_imports_from_its_package_comes_along(tmp_path):
+    for name, text in PACKAGE.items():
+        path = tmp_path / "pack" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    found = {each.qualname: each for each in harvest([str(tmp_path / "pack")])}
+    assert {name: [run(each, call) for call in each.calls] for name, each in found.items()} == {
+        "total": [1],
+        "tidy": ["b c"],
+        "Line": [4],
+    }
+    assert found["total"].source == (
+        "from __future__ import annotations\nLIMIT = 10\n\n\ndef check(x):\n    return x if x > 0 else 0\n\n\n"
+        "def total(xs: list[Nothing]) -> int:\n    return sum(check(x) for x in xs if x < LIMIT)\n"
+    )
+    assert found["tidy"].source.count("import re\n") == 1
+
+
 def test_where_a_function_is_from_is_kept(found):
     assert (found["clamp"].module, found["clamp"].qualname) == ("lib", "clamp")
 

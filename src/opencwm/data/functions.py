@@ -20,18 +20,21 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from opencwm.data.call_sites import CallSites, call_text
 from opencwm.data.dedup import source_key
 from opencwm.data.literal_calls import DEFINITIONS, Names, doctest_code, literal_calls, names_of
 from opencwm.data.places import Place, files_of, find_places, module_name
-from opencwm.data.self_contained import ModuleSource, cut_out
+from opencwm.data.self_contained import ModuleSource, Others, cut_out
 from opencwm.errors import DataError
 from opencwm.trace.files import replacing
 
 MAX_CALLS = 12
 MAX_FILE_BYTES = 1_000_000
+MAX_PARSED = 64
+"""Modules of a place that are kept parsed."""
 
 Definition = ast.FunctionDef | ast.ClassDef
 Calls = dict[str, dict[str, None]]
@@ -106,13 +109,18 @@ def _harvest_place(place: Place, look: Look) -> Iterator[Harvested]:
     for path in files_of(place.root):
         modules.setdefault(module_name(path, place), path)
     calls = _collect_calls(modules)
+
+    @lru_cache(maxsize=MAX_PARSED)
+    def others(name: str) -> ModuleSource | None:
+        return _parse(modules[name], name) if name in modules else None
+
     for name in sorted(modules):
-        module = _parse(modules[name])
+        module = others(name)
         if module is None:
             continue
         file = os.path.realpath(modules[name])
         found = [
-            *_cut(module, module.tree, calls.get(name, {}), look, file),
+            *_cut(module, module.tree, calls.get(name, {}), look, file, others),
             *_local_functions(module),
             *_doctest_functions(module),
         ]
@@ -139,7 +147,14 @@ class Cut:
     observed: tuple[str, ...]
 
 
-def _cut(module: ModuleSource, scope: ast.AST, calls: Calls, look: Look = NOTHING, path: str = "") -> Iterator[Cut]:
+def _cut(
+    module: ModuleSource,
+    scope: ast.AST,
+    calls: Calls,
+    look: Look = NOTHING,
+    path: str = "",
+    others: Others = lambda _: None,
+) -> Iterator[Cut]:
     """The functions and classes directly inside the scope that can be cut out, and are called or wanted."""
     for node in ast.iter_child_nodes(scope):
         if not isinstance(node, DEFINITIONS) or _is_generator(node):
@@ -147,7 +162,7 @@ def _cut(module: ModuleSource, scope: ast.AST, calls: Calls, look: Look = NOTHIN
         given = calls.get(f"{node.name}()" if isinstance(node, ast.ClassDef) else node.name, {})
         observed = _observed(node, path, look)
         if given or observed or look.is_wanted(node):
-            source = cut_out(module, node.name)
+            source = cut_out(module, node.name, others)
             if source is not None:
                 yield Cut(name=node.name, source=source, calls=tuple(given), observed=observed)
 
@@ -222,13 +237,13 @@ def _calls_in(tree: ast.AST, names: Names) -> Iterator[tuple[str, str]]:
         return
 
 
-def _parse(path: Path) -> ModuleSource | None:
+def _parse(path: Path, name: str = "") -> ModuleSource | None:
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             return None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # other people's invalid escapes
-            return ModuleSource.parse(path.read_text(encoding="utf-8"))
+            return ModuleSource.parse(path.read_text(encoding="utf-8"), name, is_package=path.name == "__init__.py")
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 

@@ -50,13 +50,14 @@ def names_of(tree: ast.Module, module: str, *, is_package: bool = False, tested:
         if isinstance(node, ast.Import):
             targets.update({(each.asname or each.name): each.name for each in node.names})
         elif isinstance(node, ast.ImportFrom):
-            origin = _absolute(node, package)
+            origin = absolute_name(node, package)
             targets.update({(each.asname or each.name): f"{origin}.{each.name}" for each in node.names})
     targets.update({each.name: f"{module}.{each.name}" for each in tree.body if isinstance(each, DEFINITIONS)})
     return Names(targets=targets, tested=tested)
 
 
-def _absolute(node: ast.ImportFrom, package: str) -> str:
+def absolute_name(node: ast.ImportFrom, package: str) -> str:
+    """The module that `from ... import` means, in a module of this package."""
     if not node.level:
         return node.module or ""
     parts = package.split(".")

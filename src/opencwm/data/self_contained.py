@@ -2,10 +2,12 @@
 
     module source + "f" --> source of f, the helpers it calls, the constants and imports they use | None
 
+What it imports by name from other modules of its package is cut out of those and put in front.
+
 None where the cut-out would not be a pure, small program: it reads or writes the outside world (I/O, clocks, random
 numbers, processes, threads, interpreter state), writes a global, needs a name that is not defined by a plain top-level
-statement of the module, or is too long. Purity is judged by names, before anything is run, so it errs
-on the strict side; what slips through meets the sandbox.
+statement of its module, imports under another name, or is too long. Purity is judged by names, before anything is run,
+so it errs on the strict side; what slips through meets the sandbox.
 
 The text is the author's, comments included; docstrings are left out, since doctests in them give the answers away.
 """
@@ -13,11 +15,11 @@ The text is the author's, comments included; docstrings are left out, since doct
 import ast
 import dataclasses
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from opencwm.data.dedup import BUILTINS, FUNCTIONS
-from opencwm.data.literal_calls import is_literal
+from opencwm.data.literal_calls import absolute_name, is_literal
 
 MAX_FUNCTION_LINES = 60
 MAX_CLASS_LINES = 100
@@ -53,20 +55,25 @@ class ModuleSource:
     bindings: dict[str, list[ast.stmt]]
     is_lazy: bool
     """Whether annotations are not evaluated."""
+    name: str = ""
+    """Dotted."""
+    package: str = ""
+    """What its relative imports are relative to."""
 
     @classmethod
-    def parse(cls, text: str) -> "ModuleSource":
+    def parse(cls, text: str, name: str = "", *, is_package: bool = False) -> "ModuleSource":
         """Raises SyntaxError or ValueError where the text is not Python."""
         tree = ast.parse(text)
         bindings: dict[str, list[ast.stmt]] = {}
         for statement in tree.body:
-            for name in _bound_by(statement):
-                bindings.setdefault(name, []).append(statement)
+            for bound in _bound_by(statement):
+                bindings.setdefault(bound, []).append(statement)
         is_lazy = any(
             isinstance(each, ast.ImportFrom) and each.module == "__future__" and each.names[0].name == "annotations"
             for each in tree.body
         )
-        return cls(text=text, tree=tree, bindings=bindings, is_lazy=is_lazy)
+        package = name if is_package else name.rpartition(".")[0]
+        return cls(text=text, tree=tree, bindings=bindings, is_lazy=is_lazy, name=name, package=package)
 
     def inside(self, scope: ast.AST) -> "ModuleSource":
         """The module as seen from inside a function: the functions defined there hide names of the module."""
@@ -77,40 +84,101 @@ class ModuleSource:
         return dataclasses.replace(self, bindings={**self.bindings, **local})
 
 
-def cut_out(module: ModuleSource, name: str) -> str | None:
+Others = Callable[[str], ModuleSource | None]
+"""Dotted name -> a module of the same package; None for all others."""
+
+
+def cut_out(module: ModuleSource, name: str, others: Others = lambda _: None) -> str | None:
     """The self-contained source of the module's function or class `name`, or None where there is no pure, small one."""
-    chosen: dict[int, ast.stmt] = {}
-    waiting, done = [name], {"main"}  # `main` is the recorder's wrapper
-    if name in done:
+    cut = _CutOut(others)
+    if not cut.take(module, name):
         return None
-    while waiting:
-        wanted = waiting.pop()
-        if wanted in done:
-            continue
-        done.add(wanted)
+    modules = list(cut.in_order(module))
+    if _writes_a_global([statement for each in modules for statement in cut.statements_of(each)]):
+        return None
+    return _join([(each, cut.statements_of(each)) for each in modules])
+
+
+class _CutOut:
+    """What has been taken so far: statements of the module, and of others that it imports from."""
+
+    def __init__(self, others: Others) -> None:
+        self._others = others
+        self._done: set[tuple[str, str]] = set()
+        self._chosen: dict[str, dict[int, ast.stmt]] = {}
+        self._edges: dict[str, dict[str, ModuleSource]] = {}
+        """Module -> the modules that something was taken from for its sake."""
+        self._owners: dict[str, str] = {}
+        """Name -> what it means in the cut-out; it can mean one thing only."""
+
+    def take(self, module: ModuleSource, wanted: str) -> bool:
+        """Take what binds the name, and all that it needs; False where that cannot be had."""
+        if wanted == "main":  # the recorder's wrapper
+            return False
+        if (module.name, wanted) in self._done:
+            return True
+        self._done.add((module.name, wanted))
         statements = module.bindings.get(wanted, [])
         if not statements and wanted in BUILTINS and wanted not in IMPURE_BUILTINS:
-            continue
-        if len(statements) != 1 or not _is_usable(statements[0]):
-            return None
-        chosen[statements[0].lineno] = statements[0]
-        needed = set(_free_names(statements[0], is_lazy=module.is_lazy))
-        if needed & {"main"}:
-            return None
-        waiting.extend(sorted(needed - done))
-    statements = [chosen[line] for line in sorted(chosen)]
-    if _writes_a_global(statements):
-        return None
-    return _join(module, statements)
+            return self._own(wanted, "builtins")
+        if len(statements) != 1:
+            return False
+        statement = statements[0]
+        if isinstance(statement, ast.ImportFrom) and not _is_usable(statement):
+            return self._take_from(module, statement, wanted)
+        if not _is_usable(statement) or not self._own_all(module, statement):
+            return False
+        self._chosen.setdefault(module.name, {})[statement.lineno] = statement
+        needed = sorted(set(_free_names(statement, is_lazy=module.is_lazy)))
+        return all(self.take(module, each) for each in needed)
+
+    def _take_from(self, module: ModuleSource, statement: ast.ImportFrom, wanted: str) -> bool:
+        """The name is imported: take it where it is from, if that is a module of the package and does not rename it."""
+        alias = next(each for each in statement.names if (each.asname or each.name) == wanted)
+        origin = absolute_name(statement, module.package)
+        other = self._others(origin) if alias.name == wanted and origin != module.name else None
+        if other is None:
+            return False
+        self._edges.setdefault(module.name, {})[other.name] = other
+        return self.take(other, wanted)
+
+    def _own_all(self, module: ModuleSource, statement: ast.stmt) -> bool:
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            origin = getattr(statement, "module", "")
+            aliases = [(each.asname or each.name, f"{origin}.{each.name}") for each in statement.names]
+            return all([self._own(name, meaning) for name, meaning in aliases])
+        return all([self._own(name, f"{module.name}:{statement.lineno}") for name in _bound_by(statement)])
+
+    def _own(self, name: str, meaning: str) -> bool:
+        return self._owners.setdefault(name, meaning) == meaning
+
+    def in_order(self, module: ModuleSource, seen: set[str] | None = None) -> Iterator[ModuleSource]:
+        """The modules, those that are imported from first."""
+        seen = set() if seen is None else seen
+        seen.add(module.name)
+        for other in self._edges.get(module.name, {}).values():
+            if other.name not in seen:
+                yield from self.in_order(other, seen)
+        yield module
+
+    def statements_of(self, module: ModuleSource) -> list[ast.stmt]:
+        chosen = self._chosen.get(module.name, {})
+        return [chosen[line] for line in sorted(chosen)]
 
 
-def _join(module: ModuleSource, statements: list[ast.stmt]) -> str | None:
-    lines = module.text.split("\n")  # not splitlines: a form feed does not end a line of Python
-    blocks = [_text_of(statement, lines) for statement in statements]
-    text = LAZY if module.is_lazy and any(map(_is_annotated, statements)) else ""
-    for statement, block in zip(statements, blocks, strict=True):
-        spacing = "\n\n" if text and isinstance(statement, (*FUNCTIONS, ast.ClassDef)) else ""
-        text += spacing + block + "\n"
+def _join(parts: list[tuple[ModuleSource, list[ast.stmt]]]) -> str | None:
+    is_lazy = any(module.is_lazy and any(map(_is_annotated, statements)) for module, statements in parts)
+    text, imports = LAZY if is_lazy else "", set[str]()
+    for module, statements in parts:
+        lines = module.text.split("\n")  # not splitlines: a form feed does not end a line of Python
+        for statement in statements:
+            block = _text_of(statement, lines)
+            if isinstance(statement, ast.Import | ast.ImportFrom):
+                if block in imports:
+                    continue
+                imports.add(block)
+            spacing = "\n\n" if text and isinstance(statement, (*FUNCTIONS, ast.ClassDef)) else ""
+            text += spacing + block + "\n"
     if text.count("\n") > MAX_LINES or len(text) > MAX_CHARS:
         return None
     try:

@@ -54,8 +54,10 @@ def typed_calls(source: str, name: str, known: Sequence[str], *, count: int, see
     for args, named in _draw(arguments, count * TRIES, seed):
         texts = [*map(literal_text, args), *(f"{key}={literal_text(value)}" for key, value in named.items())]
         call = f"{name}({', '.join(texts)})"
-        if len(found) < count and len(call) <= MAX_CALL_CHARS and call not in seen and texts and _is_written(call):
+        if len(call) <= MAX_CALL_CHARS and call not in seen and texts and _is_written(call):
             found[call] = None
+            if len(found) == count:
+                break
     return list(found)
 
 
