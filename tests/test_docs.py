@@ -23,6 +23,7 @@ RUN = (
     "trace pytest -o basket",
     "data episodes basket",
     "data build contests -o runs/contests",
+    "data build functions -o runs/functions",
 )
 """Commands that are run as they stand, one after the other, page by page; of the others, that they exist."""
 

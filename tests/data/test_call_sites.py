@@ -106,9 +106,9 @@ def project(tmp_path_factory):
     return folder
 
 
-def calls_of(project, *targets):
+def calls_of(project, *targets, path=()):
     """By function, the calls that were seen."""
-    found = observe([str(project / target) for target in targets], [project], path=[project])
+    found = observe([str(project / target) for target in targets], [project], path=path)
     lib = str((project / "lib.py").resolve())
     calls = {}
     for name, node in functions_of(LIBRARY).items():
@@ -119,7 +119,7 @@ def calls_of(project, *targets):
 
 @pytest.fixture(scope="module")
 def seen(project):
-    return calls_of(project, "tests")
+    return calls_of(project, "tests", path=[project])
 
 
 def test_tests_show_what_functions_are_called_with(seen):

@@ -8,6 +8,7 @@ LIBRARY = '''
 import math
 import os
 import re as regex
+from collections.abc import Iterable
 from functools import lru_cache
 
 LIMIT = 10
@@ -51,6 +52,16 @@ def noted(key):
 
 def reads(path):
     return open(path).read()
+
+
+def imports_inside(x: Iterable):
+    from math import floor
+    return floor(x)
+
+
+def imports_the_world_inside(x):
+    import os
+    return x
 
 
 def home(name):
@@ -132,6 +143,7 @@ class LibTest(unittest.TestCase):
         self.assertTrue(lib.is_even(6))
         self.assertTrue(is_even(self.size))
         cached("k"), noted("k"), reads("f"), home_behind_helper("me"), decorated(1), counts(2), missing(3), main(4)
+        lib.imports_inside(2.5), lib.imports_the_world_inside(1)
         lib.conditional(1), lib.counter(1)
         for n in (10, 11):
             is_even(n)
@@ -158,7 +170,7 @@ def run(function: Harvested, call):
 
 
 def test_pure_functions_with_literal_calls_are_found_and_no_others(found):
-    assert set(found) == {"clamp", "words", "decorated", "is_even", "twice", "add"}
+    assert set(found) == {"clamp", "words", "imports_inside", "decorated", "is_even", "twice", "add"}
 
 
 def test_calls_come_from_doctests_tests_tables_and_single_assignments(found):
@@ -174,6 +186,7 @@ def test_a_source_stands_on_its_own(found):
     assert results == {
         "clamp": [5, -1],
         "words": [["a", "b"], [], ["one", "two"]],
+        "imports_inside": [2],
         "decorated": [1],
         "is_even": [True, True, True, False],
         "twice": [42],
@@ -447,5 +460,5 @@ def test_a_harvest_is_saved_and_loaded(tmp_path, found):
     save_harvest(path, found.values())
     assert load_harvest(path) == list(found.values())
     path.write_text(path.read_text()[:-20])
-    with pytest.raises(DataError, match="line 6"):
+    with pytest.raises(DataError, match="line 7"):
         load_harvest(path)

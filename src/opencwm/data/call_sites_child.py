@@ -58,13 +58,14 @@ def run(target: str) -> None:
     name = os.path.basename(target)
     if os.path.isfile(target) and not name.startswith("test_") and not name.endswith("_test.py"):
         sys.argv = [target]
+        sys.path.insert(0, os.path.dirname(target))
         runpy.run_path(target, run_name="__main__")
         return
     import pytest
 
     root = target if os.path.isdir(target) else os.path.dirname(target)
     options = ["-q", "-x", "--maxfail=1000000", "-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:xdist"]
-    pytest.main([*options, "-o", "addopts=", "--rootdir", root, "--import-mode=importlib", target])
+    pytest.main([*options, "-o", "addopts=", "--rootdir", root, target])
 
 
 class Watch:

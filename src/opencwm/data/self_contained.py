@@ -26,9 +26,10 @@ MAX_CLASS_LINES = 100
 MAX_LINES = 110
 MAX_CHARS = 4_000
 PURE_MODULES = frozenset(
-    "abc array base64 binascii bisect calendar cmath collections colorsys copy dataclasses datetime decimal difflib "
-    "enum fnmatch fractions functools hashlib heapq html itertools json keyword math numbers operator posixpath re "
-    "statistics string struct textwrap token types typing unicodedata urllib.parse zlib".split()
+    "abc array ast base64 binascii bisect calendar cmath codecs collections collections.abc colorsys contextlib copy "
+    "dataclasses datetime decimal difflib enum errno fnmatch fractions functools graphlib hashlib heapq hmac html "
+    "ipaddress itertools json keyword math numbers operator posixpath pprint re reprlib shlex statistics string struct "
+    "textwrap token types typing unicodedata urllib.parse warnings weakref zlib".split()
 )
 LAZY = "from __future__ import annotations\n"
 """With it, names in annotations need not exist."""
@@ -252,7 +253,9 @@ def _is_constant(value: ast.expr) -> bool:
 
 def _is_pure(definition: ast.stmt) -> bool:
     for node in ast.walk(definition):
-        if isinstance(node, ast.Global | ast.AsyncFunctionDef | ast.Await | ast.Import | ast.ImportFrom):
+        if isinstance(node, ast.Global | ast.AsyncFunctionDef | ast.Await):
+            return False
+        if isinstance(node, ast.Import | ast.ImportFrom) and not _is_usable(node):
             return False
         if isinstance(node, ast.Name) and node.id in IMPURE_BUILTINS:
             return False
@@ -275,6 +278,8 @@ def _free_names(statement: ast.stmt, *, is_lazy: bool = False) -> Iterator[str]:
             inside.add(node.id)
         elif isinstance(node, ast.arg):
             inside.add(node.arg)
+        elif isinstance(node, ast.alias):
+            inside.add(node.asname or node.name.partition(".")[0])
         elif isinstance(node, NAMED) and node.name:
             inside.add(node.name)
     for node in _without_annotations(statement) if is_lazy else ast.walk(statement):
