@@ -1,6 +1,7 @@
-"""A model server of our own: speaks the OpenAI protocol, answers chats from a function of their last message."""
+"""What the tests of data share: git, and a model server that answers chats from a function of their last message."""
 
 import json
+import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -38,3 +39,16 @@ def chat_server():
     for server in servers:
         server.shutdown()
         server.server_close()
+
+
+@pytest.fixture(scope="session")
+def git():
+    """`git(folder, *arguments)`: what it prints."""
+
+    def run(folder, *arguments):
+        named = ["-c", "user.name=A", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false"]
+        done = subprocess.run(["git", *named, "-C", str(folder), *arguments], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    return run

@@ -6,11 +6,12 @@ import pytest
 from opencwm.data import stages
 from opencwm.data.decontaminate import Detector
 from opencwm.data.dedup import source_key
+from opencwm.data.length import CHARS_PER_TOKEN, estimate_tokens
 from opencwm.data.recipe import Recipe
 from opencwm.data.record import Recorded, record_many
 from opencwm.data.sources.base import Job, Package, Run, Take, Work
 from opencwm.data.sources.generated import Generated
-from opencwm.data.stages import CHARS_PER_TOKEN, Guard, Planned, Tally, clean, estimate_tokens, kept
+from opencwm.data.stages import Guard, Planned, Tally, clean, kept
 from opencwm.trace.text import render_text
 
 RECIPE = Recipe(max_frames=20, max_tokens=400)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from opencwm.data.decontaminate import Detector
 from opencwm.data.dedup import source_key
 from opencwm.data.inputs import choose
+from opencwm.data.length import estimate_tokens
 from opencwm.data.licences import is_permissive
 from opencwm.data.private import holds_private
 from opencwm.data.recipe import Recipe
@@ -24,13 +25,8 @@ from opencwm.data.sources.base import Job, Shard, Source, Take, Work
 from opencwm.trace.files import Row
 from opencwm.trace.recording.frame import Trace
 
-CHARS_PER_TOKEN = 3.2
-"""Measured: the estimate is 0.7 to 1.5 times (in the middle 1.05) what a tokenizer with 2,048 entries makes of
-generated traces."""
 ACCIDENTS = frozenset({"NameError", "ImportError", "ModuleNotFoundError", "MemoryError", "RecursionError"})
 """Exceptions that say more about the cut-out or the machine than about the program."""
-FRAME_CHARS, PAIR_CHARS = 12, 8
-"""What a frame's special tokens, and the quotes and commas of a name and its value, count for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -200,7 +196,8 @@ def kept(stage: Iterable[tuple[Taken, int]], recipe: Recipe, guard: Guard, tally
                 tally.dropped["secret or address"] += 1
             else:
                 good.append((take, trace, tokens))
-        chosen = choose([trace for _, trace, _ in good], job.work.max_rows)
+        count, is_chosen = job.work.max_rows, job.work.is_chosen
+        chosen = range(min(count, len(good))) if is_chosen else choose([trace for _, trace, _ in good], count)
         if len(chosen) < len(good):
             tally.dropped["nothing new"] += len(good) - len(chosen)
         for take, trace, tokens in (good[index] for index in chosen):
@@ -235,22 +232,3 @@ def _reason_to_drop(take: Take, tokens: int, recipe: Recipe, guard: Guard) -> st
         return "too many tokens"
     exception = str(trace.header.get("exception") or "").partition("(")[0]
     return exception if exception in ACCIDENTS else None
-
-
-def estimate_tokens(trace: Trace) -> int:
-    """About how many tokens the trace has for a model, without a tokenizer."""
-    chars = len(trace.context)
-    shown: list[set[str]] = []
-    """Names shown so far in each activation on the stack; unchanged ones cost their `".."`."""
-    for frame in trace.frames:
-        chars += len(frame.source_line) + len(frame.value or "") + FRAME_CHARS
-        if frame.event == "call":
-            shown.append(set())
-        if frame.locals is not None and shown:
-            fresh = frame.locals.set
-            chars += sum(len(name) + len(value) + PAIR_CHARS for name, value in fresh.items())
-            chars += sum(len(name) + PAIR_CHARS + 2 for name in shown[-1] if name not in fresh)
-            shown[-1].update(fresh)
-        if frame.event == "return" and shown:
-            shown.pop()
-    return int(chars / CHARS_PER_TOKEN)

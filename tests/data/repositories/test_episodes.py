@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from opencwm.data.length import CHARS_PER_TOKEN
 from opencwm.data.programs import Dial, generate
 from opencwm.data.repositories.episodes import EpisodeConfig, Seen, choose, episodes_of, survey
 from opencwm.data.repositories.sources import Function, Sources
-from opencwm.data.stages import CHARS_PER_TOKEN
 from opencwm.errors import ConfigError
 from opencwm.tokenizer import Tokenizer
 from opencwm.trace.compare import why_excluded

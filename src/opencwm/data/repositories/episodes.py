@@ -20,10 +20,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from opencwm.data.length import CHARS_PER_TOKEN, estimate_tokens
 from opencwm.data.repositories.calls import Call, calls_of
 from opencwm.data.repositories.context import gather
 from opencwm.data.repositories.sources import Function, Sources
-from opencwm.data.stages import CHARS_PER_TOKEN, estimate_tokens
 from opencwm.errors import ConfigError
 from opencwm.trace.recording.frame import Frame, Trace, dump
 

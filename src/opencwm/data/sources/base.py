@@ -64,6 +64,8 @@ class Work:
     runs: tuple[Run, ...]
     max_rows: int
     """Most traces kept."""
+    is_chosen: bool = False
+    """Its traces were chosen for diversity when they were recorded: all that fit are kept, up to `max_rows`."""
     package: Package = OURS
 
     def keys(self) -> tuple[str, list[str]]:

@@ -1,0 +1,153 @@
+"""Run the test suite of a tree of files in the sandbox, recorded, twice; keep what was the same both times.
+
+    {path: bytes} --suite_child.py in the sandbox, twice--> traces.jsonl.gz, or why there are none
+
+The code is a stranger's: it has no network, sees only its own files (a copy, which it may change) and the interpreters,
+and is killed with all that it started when its time is over. What it does otherwise is its own business: tests that
+fail are recorded like others. A test of which two recordings differ (it asks the clock, or chance) is left out.
+"""
+
+import gzip
+import hashlib
+import io
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import opencwm
+from opencwm.data.record import CRASH, TIME, Recorded, counted
+from opencwm.errors import ConfigError
+from opencwm.sandbox.base import MIB, ExecResult, Limits, Sandbox
+from opencwm.trace.files import write_jsonl
+from opencwm.trace.recording.frame import Trace
+from opencwm.trace.recording.options import Options
+from opencwm.trace.suites import check_pytest, native_of
+
+CHILD = Path(__file__).with_name("suite_child.py")
+OUT, LOG, JOB = "traces.jsonl.gz", "log", "job.json"
+NO_TESTS = "no tests"
+"""The cause where nothing was recorded: no tests, or none that could be collected."""
+_ASK = "import sys; print(sys.executable, sys.prefix, sys.base_prefix, sep='\\n')"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Environment:
+    """The interpreter that runs a repository's tests, with what they need installed; asked once."""
+
+    python: str
+    readable: tuple[Path, ...]
+    """Its folders."""
+    native: str | None
+    """The native engine for it, where it can be had."""
+
+    @classmethod
+    def of(cls, python: str) -> "Environment":
+        """Raises ConfigError where it cannot be run or has no pytest."""
+        check_pytest(python)
+        done = subprocess.run([python, "-c", _ASK], capture_output=True, text=True, timeout=60)
+        if done.returncode != 0:
+            raise ConfigError(f"{python} cannot be run: {done.stderr.strip()}", fix="give a Python interpreter")
+        executable, *prefixes = done.stdout.splitlines()
+        return cls(
+            python=executable,
+            readable=tuple(Path(prefix) for prefix in dict.fromkeys(prefixes) if prefix not in ("/", "/usr")),
+            native=native_of(python),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SuiteLimits:
+    """What one run of a test suite may take; the sandbox's."""
+
+    wall_s: float = 600.0
+    memory_bytes: int = 4096 * MIB
+    disk_bytes: int = 1024 * MIB
+    """Of the repository's copy, of what its tests write, and of the traces."""
+
+
+def record_tree(
+    files: Mapping[str, bytes],
+    arguments: Sequence[str],
+    environment: Environment,
+    output: Path,
+    *,
+    options: Options,
+    sandbox: Sandbox,
+    limits: SuiteLimits,
+) -> str | None:
+    """Record `pytest ARGUMENTS` on the files and write the traces to `output` (.jsonl.gz); why there are none, or None.
+
+    Raises ConfigError where the sandbox refuses a stranger's code, SandboxError where it fails.
+    """
+    recordings: list[bytes] = []
+    for _ in range(2):
+        result = _run(files, arguments, environment, options, sandbox, limits)
+        if OUT not in result.files:
+            return _loss(result)
+        if not any(_lines(result.files[OUT])):
+            return f"{NO_TESTS}: {_last_line(result.files.get(LOG, b''))}"
+        recordings.append(result.files[OUT])
+    first, again = recordings
+    known = {hashlib.sha256(line).digest() for line in _lines(again)}
+    stable = (line for line in _lines(first) if hashlib.sha256(line).digest() in known)
+    traces = (Trace.from_json(line.decode()) for line in stable)
+    write_jsonl(output, (trace for trace in traces if counted(Recorded(trace=trace), options).trace is not None))
+    return None
+
+
+def _run(
+    files: Mapping[str, bytes],
+    arguments: Sequence[str],
+    environment: Environment,
+    options: Options,
+    sandbox: Sandbox,
+    limits: SuiteLimits,
+) -> ExecResult:
+    package = Path(opencwm.__file__).parent
+    readable = [package, *environment.readable]
+    cache = None
+    if environment.native is not None:
+        readable.append(Path(environment.native).parent)
+        cache = str(Path(environment.native).parent.parent)
+    job = {
+        "package_parent": str(package.parent),
+        "python": environment.python,
+        "arguments": list(arguments),
+        "options": options.to_dict(),
+        "cache": cache,
+    }
+    return sandbox.run(
+        [sys.executable, "-s", "-P", "-B", str(CHILD), JOB],
+        files={JOB: json.dumps(job).encode(), **{f"work/{name}": content for name, content in files.items()}},
+        collect=[OUT, LOG],
+        limits=Limits(
+            wall_s=limits.wall_s,
+            cpu_s=math.ceil(limits.wall_s) * 4,
+            memory_bytes=limits.memory_bytes,
+            disk_bytes=limits.disk_bytes,
+            file_bytes=limits.disk_bytes,
+            max_processes=256,
+            open_files=1024,
+        ),
+        readable=readable,
+    )
+
+
+def _lines(packed: bytes) -> Iterator[bytes]:
+    with gzip.open(io.BytesIO(packed)) as file:
+        yield from file
+
+
+def _loss(result: ExecResult) -> str:
+    """What ended a suite that left no traces: a cause, and details."""
+    if result.ended == "timeout":
+        return f"{TIME}: its tests were stopped after {result.wall_s:.0f} s"
+    return f"{CRASH}: {_last_line(result.files.get(LOG, b'') + result.stderr)}"
+
+
+def _last_line(said: bytes) -> str:
+    return said[-2000:].decode(errors="replace").strip().rpartition("\n")[2]
