@@ -12,7 +12,7 @@ from opencwm.errors import ConfigError
 def find_recipe(kind: Literal["data", "train"], name: str) -> Any:
     """The configuration; a ConfigError with the nearest name where there is none."""
     modules = {
-        module.name: import_module(f"opencwm.recipes.{module.name}")
+        module.name.replace("_", "-"): import_module(f"opencwm.recipes.{module.name}")
         for module in pkgutil.iter_modules(recipes.__path__)
     }
     known = [key for key, module in modules.items() if hasattr(module, kind)]

@@ -38,6 +38,7 @@ def train(
     """
     try:
         from opencwm.train.loop import progress_line
+        from opencwm.train.scaling_laws import ScalingConfig
         from opencwm.train.stage import run_stage
         from opencwm.train.tracking import open_tracker
     except ImportError as exc:
@@ -48,6 +49,9 @@ def train(
     config = override(find_recipe("train", recipe), settings or [])
     if dry_run:
         print(json.dumps(asdict(config), indent=1, default=str))
+        return
+    if isinstance(config, ScalingConfig):
+        show_laws(config, as_json=as_json)
         return
     if profile:
         show_profile(config, as_json=as_json)
@@ -68,6 +72,40 @@ def train(
     else:
         print(f"{config.run / 'model'}  after {progress.step:,} steps, {progress.num_tokens / 1e6:.2f}M tokens")
         say(f"measure it: opencwm eval run traces --model {config.run / 'model'} --data TRACES")
+
+
+def show_laws(config: Any, *, as_json: bool) -> None:
+    from opencwm.report.power_laws import Curve, power_law_page
+    from opencwm.train.scaling_laws import near_best_of, scaling_laws
+
+    laws = scaling_laws(config, say=say)
+    fitted = near_best_of(laws.runs, config.keep)
+    page = config.run / "laws.html"
+    curves = [
+        Curve(
+            name=name,
+            runs=[(run.budget, getattr(run, of), run in fitted) for run in laws.runs],
+            factor=law.factor,
+            exponent=law.exponent,
+            exponent_interval=law.exponent_interval,
+        )
+        for name, law, of in (
+            ("Learning rate", laws.rate, "rate"),
+            ("Batch size in tokens", laws.batch, "batch_tokens"),
+        )
+    ]
+    note = f"{len(laws.runs)} runs, D / M = {config.ratio:g}; large dots are within {config.keep:.0%} of the best loss"
+    page.write_text(power_law_page(curves, note), encoding="utf-8")
+    if as_json:
+        emit({"rate": asdict(laws.rate), "batch": asdict(laws.batch), "page": str(page)})
+        return
+    for curve, law in zip(curves, (laws.rate, laws.batch), strict=True):
+        (low, high), (least, most) = law.exponent_interval, law.factor_interval
+        print(
+            f"{curve.name} = {law.factor:.3g} * C ^ {law.exponent:.3f}   "
+            f"(95%: factor {least:.2g} to {most:.2g}, exponent {low:.3f} to {high:.3f})"
+        )
+    say(f"drawn in {page}")
 
 
 def show_profile(config: Any, *, as_json: bool) -> None:

@@ -22,7 +22,8 @@ from opencwm.trace.tokens import render_frames
 
 
 class TraceDocuments(Sequence[Document]):
-    """The documents of a dataset folder, epoch after epoch; `epochs` None never ends."""
+    """The documents of a dataset folder, epoch after epoch; `epochs` None never ends. `shards` takes some of them, such
+    as `slice(-1, None)`: the last."""
 
     def __init__(
         self,
@@ -32,10 +33,11 @@ class TraceDocuments(Sequence[Document]):
         seed: int = 0,
         epochs: int | None = None,
         train_on_context: bool = False,
+        shards: slice = slice(None),
     ) -> None:
-        shards = read_manifest(folder)["shards"]
-        self._paths = [folder / shard["file"] for shard in shards]
-        self._ends = np.cumsum([shard["num_traces"] for shard in shards])
+        chosen = read_manifest(folder)["shards"][shards]
+        self._paths = [folder / shard["file"] for shard in chosen]
+        self._ends = np.cumsum([shard["num_traces"] for shard in chosen])
         self._tokenizer = tokenizer
         self._seed = seed
         self._epochs = epochs
