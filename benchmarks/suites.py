@@ -137,8 +137,7 @@ def traced(work: Path, arguments: list[str], environment: dict[str, str], *, wit
             stdout=subprocess.PIPE,
             stderr=log,
         )
-        log.write(done.stdout)
-    suite: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    suite: dict[str, Any] = json.loads(done.stdout)
     if "error" in suite:
         sys.exit(f"{suite['error']}; {suite['fix']}")
     return suite

@@ -112,3 +112,22 @@ def test_comparing_two_executions_marks_the_difference_and_fails(opencwm, half):
     assert as_json.returncode == 1
     data = json.loads(as_json.stdout)
     assert (data["trace_exact"], data["output_exact"], data["num_frames"]) == (False, False, 26)
+
+
+def test_a_suite_is_one_line_of_json_and_has_pytest_s_status(opencwm, tmp_path):
+    (tmp_path / "test_it.py").write_text(
+        "import subprocess, sys\ndef test_good():\n    subprocess.run([sys.executable, 'other.py'])\n"
+        "def test_bad():\n    assert 0\n"
+    )
+    (tmp_path / "other.py").write_text("print('other')\n")
+    done = opencwm("trace", "pytest", "--json", "--children", "-o", "t.jsonl.gz", "--", "-q", "-p", "no:cacheprovider")
+    suite = json.loads(done.stdout)
+    assert (done.returncode, suite["status"], suite["outcomes"]) == (1, 1, {"failed": 1, "passed": 1})
+    assert "1 failed, 1 passed" in done.stderr
+    shown = [(trace.header["test"]["id"], trace.header["process"]) for trace in read_traces(tmp_path / "t.jsonl.gz")]
+    assert shown == [("test_it.py::test_bad", 0), ("test_it.py::test_good", 0), ("test_it.py::test_good", 1)]
+    assert (suite["num_traces"], suite["num_processes"], suite["notes"]) == (3, 1, [])
+    refused = opencwm("trace", "pytest", "-o", "t.parquet")
+    assert (refused.returncode, refused.stderr.splitlines()[0]) == (
+        2, "error: t.parquet does not end in .jsonl or .jsonl.gz",
+    )  # fmt: skip

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from opencwm.trace.recording.frame import Trace
     from opencwm.trace.recording.options import Options
 
+STDERR = 2
+"""Where pytest's output goes under `--json`."""
+
 app = typer.Typer(no_args_is_help=True, help="Record executions, look at them, compare them.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON lines instead of a table.")]
@@ -97,6 +100,7 @@ def pytest(
         options=_options(option or []),
         python=python,
         with_children=with_children,
+        stdout=STDERR if as_json else None,
     )
     if as_json:
         emit(asdict(suite))

@@ -64,12 +64,14 @@ def record_suite(
     python: str = sys.executable,
     folder: Path | None = None,
     with_children: bool = False,
+    stdout: int | None = None,
 ) -> Suite:
     """Run `python -m pytest ARGUMENTS` in `folder` and write a line per trace to `output` (.jsonl or .jsonl.gz).
 
     `scope` are the files and folders whose frames are recorded (default: `folder`); `with_children` records the Python
-    processes that tests start, too. The file is written when the suite has ended, whatever its result, and holds all
-    tests that had ended by then. Raises ConfigError where that interpreter has no pytest.
+    processes that tests start, too; `stdout` is where pytest's output goes, if not to ours. The file is written when
+    the suite has ended, whatever its result, and holds all tests that had ended by then. Raises ConfigError where that
+    interpreter has no pytest.
     """
     folder = (folder or Path.cwd()).absolute()
     if not output.absolute().parent.is_dir():  # before the suite has run for an hour
@@ -97,7 +99,7 @@ def record_suite(
             "PYTEST_ADDOPTS": f"{os.environ.get('PYTEST_ADDOPTS', '')} -p opencwm_pytest".strip(),
             "PYTHONHASHSEED": os.environ.get("PYTHONHASHSEED", "0"),
         }
-        status = _run([python, "-m", "pytest", *arguments], folder, environment)
+        status = _run([python, "-m", "pytest", *arguments], folder, environment, stdout)
         found = _Records.read(parts)
         if status < 0:
             found.notes.insert(0, f"the interpreter was ended by {_name_of(-status)}; what it had recorded is kept")
@@ -127,9 +129,9 @@ def record_suite(
     )
 
 
-def _run(command: Sequence[str], folder: Path, environment: dict[str, str]) -> int:
+def _run(command: Sequence[str], folder: Path, environment: dict[str, str], stdout: int | None) -> int:
     """The exit status. Ctrl-C is pytest's: it ends the suite in its own way, and what was recorded is kept."""
-    with subprocess.Popen(command, cwd=folder, env=environment) as process:
+    with subprocess.Popen(command, cwd=folder, env=environment, stdout=stdout) as process:
         while True:
             try:
                 return process.wait()

@@ -100,6 +100,10 @@ def test_a_session_inside():
     os.remove("inner_test.py")
 
 
+def test_request(request, monkeypatch):
+    half(2)
+
+
 @pytest.fixture(autouse=True)
 def here(request):
     folder, results = os.getcwd(), os.environ["RESULTS"]
@@ -147,10 +151,17 @@ def test_records_stand_in_the_order_of_ids(odd):
 
 def test_a_record_is_of_the_call_alone(odd):
     for name, (trace, *_) in odd[2].items():
-        assert trace.outcome in ("returned", "raised"), name
+        assert trace.outcome in ("returned", "raised") or name == "calc.half", name  # doctest sets the trace function
         assert trace.frames[0].event == "call"
         assert not any("100" in frame.source_line for frame in trace.frames), f"{name} shows the fixture"
         assert any(frame.source_line == "def half(n):" for frame in trace.frames) or name == "test_thread", name
+
+
+def test_what_leads_to_the_whole_session_is_not_read(odd):
+    shown = odd[2]["test_request"][0].frames[0].locals.set
+    assert (shown["request"][-8:], shown["monkeypatch"]) == ("Request>", "<MonkeyPatch>")
+    shown = odd[2]["TestOld::test_fails"][0].frames[0].locals.set["self"]
+    assert shown.startswith("<TestOld _testMethodName='test_fails' _outcome=<_Outcome> ")
 
 
 def test_a_session_inside_a_test_is_part_of_it(odd):

@@ -61,6 +61,22 @@ _BY_BASE: Tuple[Tuple[Any, Handler], ...] = (
 """Classes whose subclasses are written alike."""
 
 
+_HARNESS = frozenset(
+    (
+        ("unittest.case", "_Outcome"),
+        ("_pytest.nodes", "Node"),
+        ("_pytest.config", "Config"),
+        ("_pytest.fixtures", "FixtureRequest"),
+        ("_pytest.capture", "CaptureFixture"),
+        ("_pytest.logging", "LogCaptureFixture"),
+        ("_pytest.monkeypatch", "MonkeyPatch"),
+        ("_pytest.tmpdir", "TempPathFactory"),
+    )
+)
+"""Classes of test harnesses whose instances lead to the whole session: a test's `self`, with all of it, would be read
+at every line."""
+
+
 def handler_of(cls: type) -> Handler:
     """How instances of exactly this class are taken apart."""
     for table in (FINAL, BUILTIN):
@@ -72,6 +88,8 @@ def handler_of(cls: type) -> Handler:
         for known, handler in _BY_BASE:
             if base is known:
                 return handler
+    if not _HARNESS.isdisjoint((namespace_of(base).get("__module__"), class_name(base)) for base in mro):
+        return nameless
     return _described(cls, mro) or _instance_handler(cls, mro)
 
 
