@@ -85,20 +85,26 @@ def _package(name: str) -> Iterator[Place]:
             if place.prefix == name or place.root.stem == name:
                 yield place
                 return
-    try:
-        spec = importlib.util.find_spec(name)
-    except (ImportError, ValueError):
-        spec = None
-    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+    origin = _origin(name)
+    if origin is None:
         fix = 'name "stdlib", "site-packages", an installed package, a file or a folder'
         raise ConfigError(f"nothing to harvest at {name!r}", fix=fix)
-    origin = Path(spec.origin)
     is_package = origin.name == "__init__.py"
     root = origin.parent if is_package else origin
     prefix = name if is_package else name.rpartition(".")[0]
     is_stdlib = name.partition(".")[0] in sys.stdlib_module_names
     about = ("python", platform.python_version(), "PSF-2.0") if is_stdlib else (name, "", "")
     yield Place(root=root, prefix=prefix, package=about[0], version=about[1], licence=about[2])
+
+
+def _origin(name: str) -> Path | None:
+    """The source file of a module; also of those that the interpreter holds frozen."""
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return None
+    known = None if spec is None else getattr(spec.loader_state, "filename", None) or spec.origin
+    return Path(known) if known is not None and known.endswith(".py") else None
 
 
 def _distribution(distribution: importlib.metadata.Distribution) -> Iterator[Place]:

@@ -1,6 +1,6 @@
 """`functions`: functions that people wrote, on inputs of many origins.
 
-opencwm data build functions -o runs/functions functions.places=examples/basket functions.tests=examples/basket num_programs=4
+opencwm data build functions -o runs/functions functions.places=examples/basket num_programs=4
 """
 
 from opencwm.data.recipe import Recipe
