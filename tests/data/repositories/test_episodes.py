@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opencwm.data.length import CHARS_PER_TOKEN
+from opencwm.data.length import CHARS_PER_TOKEN, estimate_tokens
 from opencwm.data.programs import Dial, generate
 from opencwm.data.repositories.episodes import EpisodeConfig, Seen, choose, episodes_of, survey
 from opencwm.data.repositories.sources import Function, Sources
@@ -247,6 +247,17 @@ def test_calls_that_would_be_too_long_are_stepped_over(shop):
     full = len(by_name(made)["run"].trace.frames)
     made, _ = episodes(*shop, min_frames=1, step_in=1.0, max_depth=9, max_frames=full - 1)
     assert 20 < len(by_name(made)["run"].trace.frames) < full
+
+
+def test_what_is_too_long_is_tried_again_with_every_call_stepped_over(shop):
+    def run(**config):
+        return by_name(episodes(*shop, min_frames=1, step_in=1.0, max_depth=9, **config)[0]).get("run")
+
+    tokens = estimate_tokens(run().trace)
+    short = run(max_tokens=tokens - 1).trace
+    assert max(frame.depth for frame in short.frames) == 1
+    assert short.header["episode"]["step_in"] == 0.0
+    assert run(max_tokens=60) is None
 
 
 def test_choices_follow_from_the_seed(shop):

@@ -125,13 +125,14 @@ def survey(
     traces: Iterable[Trace], sources: Sources, config: EpisodeConfig, is_wanted: Callable[[Function], bool]
 ) -> Iterator[Seen]:
     """The calls that can be episodes."""
+    max_chars = config.max_tokens * CHARS_PER_TOKEN
     for number, trace in enumerate(traces):
         frames = trace.frames
         for call in calls_of(frames):
             if call.num_shortest > config.max_frames or call.end - call.start + 1 < config.min_frames:
                 continue
             function = _function_of(frames, call, sources)
-            if function is not None and is_wanted(function):
+            if function is not None and is_wanted(function) and _num_chars(frames, call) <= max_chars:
                 lines = tuple(frames[index].line_no for index in call.own[1:])
                 exception = _exception(frames, call)
                 outcome = "returned" if exception is None else exception.partition("(")[0]
@@ -179,7 +180,19 @@ def _most_diverse(calls: list[Seen], count: int) -> Iterator[Seen]:
 def cut(
     trace: Trace, call: Call, function: Function, sources: Sources, config: EpisodeConfig, number: int = 0
 ) -> Episode | str:
-    """One call as an episode, or why it cannot be one. `number` is the trace's, and makes its choices its own."""
+    """One call as an episode, or why it cannot be one. `number` is the trace's, and makes its choices its own.
+
+    What is too long with the calls that chance steps into is tried again with none.
+    """
+    made = _cut(trace, call, function, sources, config, number)
+    if isinstance(made, str) and config.step_in > 0:
+        made = _cut(trace, call, function, sources, replace(config, step_in=0.0), number)
+    return made
+
+
+def _cut(
+    trace: Trace, call: Call, function: Function, sources: Sources, config: EpisodeConfig, number: int
+) -> Episode | str:
     indices, folded = _walk(call, config, random.Random(f"{config.seed}/{number}/{call.start}"))
     frames = [trace.frames[index] for index in indices]
     quoted = {(frame.file, frame.line_no): frame.source_line for frame in frames}
@@ -249,6 +262,16 @@ def _function_of(frames: Sequence[Frame], call: Call, sources: Sources) -> Funct
     return function
 
 
+def _num_chars(frames: Sequence[Frame], call: Call) -> int:
+    """Characters that the call's own frames have at least."""
+    own = (frames[index] for index in call.own)
+    return sum(len(frame.source_line) + sum(map(len, _texts(frame))) for frame in own)
+
+
+def _texts(frame: Frame) -> Iterable[str]:
+    return frame.locals.set.values() if frame.locals else (frame.value or "",)
+
+
 def _exception(frames: Sequence[Frame], call: Call) -> str | None:
     """What the call raised; None where it returned."""
     if frames[call.end].cause != "unwind":
@@ -262,7 +285,7 @@ def _num_cut(trace: Trace, frames: Iterable[Frame]) -> int:
     if not trace.header["truncated"]["values"]:
         return 0
     limit = trace.header["options"]["max_value_chars"]
-    texts = (text for frame in frames for text in (frame.locals.set.values() if frame.locals else (frame.value or "",)))
+    texts = (text for frame in frames for text in _texts(frame))
     return sum(bool(_CUT.search(text)) or _is_at_limit(text, limit) for text in texts)
 
 

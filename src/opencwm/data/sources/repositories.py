@@ -224,7 +224,7 @@ class Repositories:
                 functions.add(episode.function.key)
                 yield takes.of(episode)
             for reason, count in dropped.items():
-                yield from (takes.lost(f"episode: {reason}") for _ in range(count))
+                yield from (takes.lost(reason) for _ in range(count))
             if len(functions) > len(before):
                 num_kept += 1
                 trees |= here
