@@ -237,6 +237,20 @@ CONSTRUCTS = {
         "f(3)",
         ["call of `f` with `n` = `2`", "`6`"],
     ),
+    "a condition over several lines": (
+        "def f(x):\n    if (\n        x > 1\n        and x < 100\n    ):\n        return 1\n    return 2\n",
+        "f(4)",
+        ["is true", "returns `1`"],
+    ),
+    "waiting": (
+        "class Pause:\n    def __await__(self):\n        return (yield 3)\n\n\n"
+        "async def g(n):\n    for i in range(n):\n        await Pause()\n        yield i\n\n\n"
+        "async def h():\n    async for i in g(2):\n        j = i\n    return j\n\n\n"
+        "def f():\n    c, n = h(), 0\n    while True:\n        try:\n            c.send(None)\n            n += 1\n"
+        "        except StopIteration as e:\n            return n, e.value\n",
+        "f()",
+        ["has to wait here", "`Pause.__await__` yields `3`", "`(2, 1)`"],
+    ),
     "del": ("def f(x):\n    y = x\n    del x\n    return y\n", "f(1)", ["removes `x`"]),
     "backticks": ("def f(x):\n    y = x + x\n    return y\n", "f('`')", ["```'``'```"]),
     "nothing recorded": ("", "sorted([2, 1])", ["`[1, 2]`"]),
@@ -256,6 +270,16 @@ def test_what_is_said_about(name, constructs):
         check_facts(constructs[name], narration)
         missing = [text for text in CONSTRUCTS[name][2] if text.lower() not in narration.text.lower()]
         assert missing == [], narration.text
+
+
+def test_a_loop_that_waits_is_not_told_to_be_over(constructs):
+    """`async for` stands at its header, without a body, whenever it waits."""
+    text = narrate(constructs["waiting"], seed=2).text
+    assert "never runs" not in text
+    assert re.findall(r"raises `(Stop\w+\(.*?\))`", text) == [
+        "StopIteration(1)"
+    ]  # of `send`; the others hand over results
+    assert len(re.findall("nothing left|the last one|loop is done", text)) == 2  # of `range(n)` and of `g(2)`
 
 
 def test_a_stopped_execution_is_not_told_to_its_end():

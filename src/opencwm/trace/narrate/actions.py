@@ -17,9 +17,9 @@ class Actions(Flow):
         """A step after what it called; `is_back`: a call was told from inside just before."""
         statement = step.statement
         if self.plan.is_inline(step.start.level):
-            if step.exception is not None:
+            if step.exception is not None and not self.plan.delivers(step):
                 self.raised(step)
-        elif step.exception is not None and not self._is_loop_end(step):
+        elif step.exception is not None and not self.plan.delivers(step):
             self.raised(step)
         elif step.is_resumed:
             self._resumed(step)
@@ -31,11 +31,6 @@ class Actions(Flow):
         elif not isinstance(statement, ast.Raise) and not self.is_pause(step.left):
             self._statement(step, statement, is_back=is_back)
         self.leave(step)
-
-    def _is_loop_end(self, step: Step) -> bool:
-        """`StopIteration` at the header of a loop, which only ends it."""
-        goes_on = step.next is not None or (step.left is not None and not self.plan.is_unwound(step.left))
-        return isinstance(step.statement, (ast.For, ast.AsyncFor)) and goes_on
 
     def _statement(self, step: Step, statement: Statement, *, is_back: bool) -> None:
         say = self.prose.say
@@ -194,8 +189,7 @@ class Actions(Flow):
             step.next is not None and step.next.statement is None
         ):
             return None
-        is_over = step.left is not None and not self.plan.is_unwound(step.left)
-        return False if step.next is not None or is_over else None
+        return False if step.next is not None or self.plan.is_over(step) else None
 
     def _handler(self, step: Step, statement: ast.ExceptHandler) -> None:
         say, name = self.prose.say, statement.name

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from opencwm.trace.layout import COMPOUND, DEFINITIONS, Layout, Statement, is_one_line
+from opencwm.trace.layout import Layout, Statement, is_one_line
 from opencwm.trace.recording.frame import Frame
 from opencwm.trace.tree import Activation, Node, walk
 
@@ -119,6 +119,26 @@ class Plan:
         before = node.level.nodes[-2] if len(node.level.nodes) > 1 else node
         return before.frame.event == "exception"
 
+    def is_over(self, step: Step) -> bool:
+        """Whether the activation is left for good at this step, and not by an exception."""
+        left = step.left
+        pauses = left is not None and self.frames[left.index].cause in ("yield", "await")
+        return left is not None and not pauses and not self.is_unwound(left)
+
+    def delivers(self, step: Step) -> bool:
+        """Whether the step's exception only hands over a result: what `await` and loops do with `StopIteration`."""
+        raised, statement = step.exception, step.statement
+        if raised is None or statement is None or not (raised.frame.value or "").startswith(("StopIter", "StopAsync")):
+            return False
+        if step.next is None:
+            goes_on = step.left is not None and not self.is_unwound(step.left)
+        else:
+            goes_on = not isinstance(step.next.statement, ast.ExceptHandler)
+        waits = isinstance(statement, (ast.For, ast.AsyncFor, ast.AsyncWith)) or any(
+            isinstance(each, (ast.Await, ast.YieldFrom)) for each in ast.walk(statement)
+        )
+        return goes_on and waits
+
     def _steps(self, activation: Activation) -> list[Step]:
         steps: list[Step] = []
         for node in activation.nodes:
@@ -144,8 +164,6 @@ class Plan:
             return False
         if isinstance(statement, (ast.With, ast.AsyncWith)):
             return True  # several managers, or several exits
-        if isinstance(statement, (*COMPOUND, *DEFINITIONS, ast.ExceptHandler, ast.match_case)):
-            return False
         lines = [self.frames[each.index].line_no for each in step.nodes]
         return self.frames[node.index].line_no != lines[-1]
 
@@ -218,9 +236,7 @@ class Plan:
 
     def _ends(self, header: Step) -> bool:
         """Whether a header after which the body does not run was the loop's regular end."""
-        if header.exception is not None and header.next is None and header.left is None:
-            return False
-        return header.next is not None or (header.left is not None and not self.is_unwound(header.left))
+        return header.next is not None or self.is_over(header)
 
     def _iteration(self, statement: Statement, run: list[Step]) -> list[Item]:
         if run[0].statement is statement:
