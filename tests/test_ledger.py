@@ -31,7 +31,7 @@ def dead_process():
 
 
 def test_each_item_is_leased_once_and_done_once(ledger):
-    elsewhere = other(ledger, "elsewhere 1")
+    elsewhere = other(ledger, "elsewhere 1 abcd")
     assert [ledger.take(ITEMS), elsewhere.take(ITEMS), ledger.take(ITEMS)] == [0, 1, 2]
     assert ledger.take(ITEMS) is None
     ledger.finish(0, {})
@@ -55,20 +55,26 @@ def test_adding_again_forgets_nothing(ledger):
 
 
 def test_the_lease_of_a_process_that_is_gone_is_taken_over_at_once(ledger):
-    host = ledger.holder.rpartition(" ")[0]
-    other(ledger, f"{host} {dead_process()}").take(ITEMS)
+    host = ledger.holder.split(" ")[0]
+    other(ledger, f"{host} {dead_process()} abcd").take(ITEMS)
     assert ledger.take(ITEMS) == 0
 
 
+def test_the_lease_of_an_earlier_process_with_our_own_number_is_taken_over(ledger):
+    other(ledger, ledger.holder[:-8] + "00000000").take(ITEMS)
+    assert ledger.take(ITEMS) == 0
+    assert ledger.take(range(1)) is None
+
+
 def test_the_lease_of_another_machine_is_taken_over_when_it_runs_out(ledger):
-    other(ledger, "elsewhere 1", lease_s=0.2).take(ITEMS)
+    other(ledger, "elsewhere 1 abcd", lease_s=0.2).take(ITEMS)
     assert ledger.take(range(1)) is None
     time.sleep(0.3)
     assert ledger.take(range(1)) == 0
 
 
 def test_leases_are_renewed_while_their_holder_lives_and_then_given_back(ledger):
-    elsewhere = other(ledger, "elsewhere 1", lease_s=0.4)
+    elsewhere = other(ledger, "elsewhere 1 abcd", lease_s=0.4)
     with elsewhere.kept_alive():
         elsewhere.take(ITEMS)
         time.sleep(0.9)

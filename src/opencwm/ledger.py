@@ -12,6 +12,7 @@ with working locks, and SQLite's write-ahead log must not be (sqlite.org/wal.htm
 """
 
 import os
+import secrets
 import socket
 import sqlite3
 import threading
@@ -39,7 +40,7 @@ class Ledger:
     def __init__(self, path: str | Path, *, lease_s: float = LEASE_S) -> None:
         self.path = Path(path)
         self.lease_s = lease_s
-        self.holder = f"{socket.gethostname()} {os.getpid()}"
+        self.holder = f"{socket.gethostname()} {os.getpid()} {secrets.token_hex(4)}"
         with self._open() as db:
             db.execute("PRAGMA journal_mode = WAL")
             db.executescript(SCHEMA)
@@ -83,10 +84,12 @@ class Ledger:
 
     def _is_gone(self, holder: str) -> bool:
         """Whether the holder was a process of this machine that has ended. (Where another has its number now, the lease
-        runs out.)"""
-        host, _, pid = holder.rpartition(" ")
-        if host != socket.gethostname():
+        runs out; in a container that number may be ours.)"""
+        (host, pid, _), (own_host, own_pid, _) = holder.rsplit(" ", 2), self.holder.rsplit(" ", 2)
+        if host != own_host:
             return False
+        if pid == own_pid:
+            return holder != self.holder
         try:
             os.kill(int(pid), 0)
         except ProcessLookupError:

@@ -125,8 +125,8 @@ def _check_same(folder: Path, recipe: Recipe, *, fix: str) -> None:
     path = folder / RECIPE
     try:
         there = Recipe.from_dict(json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError) as exc:
-        raise DataError(f"{path} is not a data recipe: {exc}", fix="choose another folder") from exc
+    except (OSError, ValueError, TypeError, ConfigError) as exc:
+        raise DataError(f"{path} is not a recipe of this version: {exc}", fix="choose another folder") from exc
     pairs = ((key, *(attrgetter(key)(each) for each in (there, recipe))) for key in keys_of(recipe))
     if differing := [f"{key} ({theirs!r}, now {mine!r})" for key, theirs, mine in pairs if theirs != mine]:
         raise ConfigError(f"{folder} was begun with another recipe: {', '.join(differing)}", fix=fix)
@@ -147,7 +147,7 @@ def _make_parts(
     ledger.add(shards)
     (folder / PARTS).mkdir(exist_ok=True)
     for shard in sorted(ledger.done().intersection(shards)):
-        if not part_paths(folder / PARTS, shard)[0].exists():
+        if not all(path.exists() for path in part_paths(folder / PARTS, shard)):
             ledger.reopen(shard)
     if there := len(ledger.done().intersection(shards)):
         say(f"{there} of {len(shards)} shards are there already")
@@ -182,6 +182,8 @@ def _finish_once(folder: Path, recipe: Recipe, executor: Executor, ledger: Ledge
 def _finished(folder: Path, say: Say, what: str) -> dict[str, Any]:
     manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
     shutil.rmtree(folder / PARTS, ignore_errors=True)
+    for left in folder.glob(".*.part"):  # by a process that was killed while it wrote
+        left.unlink(missing_ok=True)
     say(f"{folder} {what}: {manifest['num_traces']:,} traces, {manifest['num_frames']:,} frames")
     return manifest
 

@@ -66,7 +66,8 @@ def shard_paths(folder: Path, num_shards: int) -> list[Path]:
 def write_part(
     folder: Path, shard: int, stage: Iterable[tuple[Kept, int]], tally: Tally, *, with_signatures: bool
 ) -> int:
-    """Write the index, then the part: where there is a part, both are whole. Returns the number of rows."""
+    """Write the part, a group of rows at a time, then its index: where there is an index, both are whole. Returns the
+    number of rows."""
     part, index = part_paths(folder / PARTS, shard)
     entries: list[dict[str, Any]] = []
     signatures: dict[int, bytes] = {}
@@ -89,10 +90,10 @@ def write_part(
             )
             yield each.row
 
-    kept = list(rows())  # the tally is complete only then, and the index goes first
-    write_table(index, entries, columns=("trace_id", "kind", *ABOUT, "num_frames", "tokens", "program", "signature"))
-    write_parquet(part, kept, info=tally.to_dict())
-    return len(kept)
+    write_parquet(part, rows())
+    columns = ("trace_id", "kind", *ABOUT, "num_frames", "tokens", "program", "signature")
+    write_table(index, entries, columns=columns, info=tally.to_dict())  # the tally is complete only now
+    return len(entries)
 
 
 def finish(folder: Path, recipe: Recipe, executor: Executor, say: Say) -> dict[str, Any]:
@@ -172,7 +173,7 @@ def allowed(counts: dict[str, int], max_share: float) -> dict[str, int]:
 
 
 def _copy_job(folder: Path, shard: int, index: Sequence[dict[str, Any]], reasons: Sequence[str | None]) -> CopyJob:
-    info = parquet_info(part_paths(folder / PARTS, shard)[0])
+    info = parquet_info(part_paths(folder / PARTS, shard)[1])
     rows = [row for row, reason in zip(index, reasons, strict=True) if reason is None]
     dropped = Counter(info["dropped"]) + Counter(reason for reason in reasons if reason is not None)
     info |= {

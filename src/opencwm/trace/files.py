@@ -187,11 +187,15 @@ def parquet_column(path: str | Path, name: str) -> list[Any]:
     return values
 
 
-def write_table(path: Path, rows: Sequence[Mapping[str, Any]], *, columns: Sequence[str]) -> None:
-    """Plain values as a Parquet file, with these columns also where there are no rows."""
+def write_table(
+    path: Path, rows: Sequence[Mapping[str, Any]], *, columns: Sequence[str], info: Mapping[str, Any]
+) -> None:
+    """Plain values as a Parquet file, with these columns also where there are no rows; `info` is for `parquet_info`."""
     pa, parquet = _pyarrow()
+    table = pa.table({name: [row[name] for row in rows] for name in columns})
+    table = table.replace_schema_metadata({INFO_KEY: dump(dict(info)).encode("utf-8")})
     with replacing(path) as partial:
-        parquet.write_table(pa.table({name: [row[name] for row in rows] for name in columns}), partial)
+        parquet.write_table(table, partial)
 
 
 def read_table(path: Path) -> list[dict[str, Any]]:
