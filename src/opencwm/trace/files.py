@@ -105,7 +105,7 @@ def _lines(path: Path) -> Iterator[bytes]:
 def _trace_of_line(line: bytes, path: Path, number: int, start: int) -> Trace:
     try:
         trace = Trace.from_json(line.removesuffix(b"\n").decode("utf-8"))
-        _check(trace)
+        check_trace(trace)
     except UnicodeDecodeError as exc:
         raise DataError(f"{path}, line {number}, byte {start + exc.start}: not UTF-8") from exc
     except json.JSONDecodeError as exc:
@@ -117,7 +117,7 @@ def _trace_of_line(line: bytes, path: Path, number: int, start: int) -> Trace:
     return trace
 
 
-def _check(trace: Trace) -> None:
+def check_trace(trace: Trace) -> None:
     """Raise where a trace has a part of the wrong type; `Trace.from_json` looks at their presence only."""
     version = trace.header.get("format", FORMAT)
     if version != FORMAT:
@@ -166,7 +166,7 @@ def read_rows(path: str | Path) -> Iterator[Row]:
         for group in range(file.num_row_groups):
             for data in file.read_row_group(group).to_pylist():
                 trace = Trace(json.loads(data["header"]), [_frame_of_dict(frame) for frame in data["frames"]])
-                _check(trace)
+                check_trace(trace)
                 about = {name: data.get(name) or "" for name in ABOUT}
                 yield Row(trace_id=data["trace_id"], source=data["source"], trace=trace, **about)
 

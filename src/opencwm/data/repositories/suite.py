@@ -20,9 +20,9 @@ from pathlib import Path
 
 import opencwm
 from opencwm.data.record import CRASH, TIME, Recorded, counted
-from opencwm.errors import ConfigError
+from opencwm.errors import ConfigError, DataError, boundary
 from opencwm.sandbox.base import MIB, ExecResult, Limits, Sandbox
-from opencwm.trace.files import write_jsonl
+from opencwm.trace.files import check_trace, write_jsonl
 from opencwm.trace.recording.frame import Trace
 from opencwm.trace.recording.options import Options
 from opencwm.trace.suites import check_pytest, native_of
@@ -31,6 +31,8 @@ CHILD = Path(__file__).with_name("suite_child.py")
 OUT, LOG, JOB = "traces.jsonl.gz", "log", "job.json"
 NO_TESTS = "no tests"
 """The cause where nothing was recorded: no tests, or none that could be collected."""
+HEADER_BYTES = 16 << 20
+"""What the header of a trace may have at most: it holds the source of the first file."""
 _ASK = "import sys; print(sys.executable, sys.prefix, sys.base_prefix, sep='\\n')"
 
 
@@ -83,19 +85,22 @@ def record_tree(
 
     Raises ConfigError where the sandbox refuses a stranger's code, SandboxError where it fails.
     """
-    recordings: list[bytes] = []
-    for _ in range(2):
-        result = _run(files, arguments, environment, options, sandbox, limits)
-        if OUT not in result.files:
-            return _loss(result)
-        if not any(_lines(result.files[OUT])):
-            return f"{NO_TESTS}: {_last_line(result.files.get(LOG, b''))}"
-        recordings.append(result.files[OUT])
-    first, again = recordings
-    known = {hashlib.sha256(line).digest() for line in _lines(again)}
-    stable = (line for line in _lines(first) if hashlib.sha256(line).digest() in known)
-    traces = (Trace.from_json(line.decode()) for line in stable)
-    write_jsonl(output, (trace for trace in traces if counted(Recorded(trace=trace), options).trace is not None))
+    try:
+        recordings = []
+        for _ in range(2):
+            result = _run(files, arguments, environment, options, sandbox, limits)
+            if OUT not in result.files:
+                return _loss(result)
+            if not any(_lines(result.files[OUT], options)):
+                return f"{NO_TESTS}: {_last_line(result.files.get(LOG, b''))}"
+            recordings.append(result.files[OUT])
+        first, again = recordings
+        known = {hashlib.sha256(line).digest() for line in _lines(again, options)}
+        stable = (line for line in _lines(first, options) if hashlib.sha256(line).digest() in known)
+        traces = (_trace(line, options) for line in stable)
+        write_jsonl(output, (trace for trace in traces if counted(Recorded(trace=trace), options).trace is not None))
+    except DataError as exc:  # a stranger's code ran where these files were written
+        return f"{CRASH}: {exc}"
     return None
 
 
@@ -137,9 +142,28 @@ def _run(
     )
 
 
-def _lines(packed: bytes) -> Iterator[bytes]:
-    with gzip.open(io.BytesIO(packed)) as file:
-        yield from file
+def _lines(packed: bytes, options: Options) -> Iterator[bytes]:
+    """The lines of a file that strangers' code may have written: a DataError where it cannot be ours."""
+    longest = HEADER_BYTES + 8 * options.max_bytes
+    with boundary(DataError, "its traces cannot be unpacked"), gzip.open(io.BytesIO(packed)) as file:
+        while line := file.readline(longest + 1):
+            if len(line) > longest or not line.endswith(b"\n"):
+                raise DataError("a line of its traces is too long, or cut")
+            yield line
+
+
+def _trace(line: bytes, options: Options) -> Trace:
+    """A trace that was recorded as we asked; a DataError for anything else."""
+    with boundary(DataError, "its traces are not ours"):
+        trace = Trace.from_json(line.decode())
+        check_trace(trace)
+        header = trace.header
+        numbers = [header["num_frames"], header["num_bytes"], header["truncated"]["values"]]
+        numbers.extend(number for frame in trace.frames for number in (frame.depth, frame.line_no))
+        texts = [header["test"]["id"], *(frame.file for frame in trace.frames)]
+        if {*map(type, numbers)} != {int} or {*map(type, texts)} != {str} or header["options"] != options.to_dict():
+            raise DataError("its traces are not ours: a part is of the wrong type")
+    return trace
 
 
 def _loss(result: ExecResult) -> str:
