@@ -1,0 +1,104 @@
+"""The native engine's extension: built where it can be, done without where it cannot."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import interpreters
+import pytest
+
+from opencwm.trace import recording
+from opencwm.trace.recording import native
+from opencwm.trace.recording.recorder import Recorder, record_source
+
+CHILD = Path(recording.__file__).parent / "child.py"
+SOURCE = "def f(n):\n    return [n] * n\n"
+
+
+def opencwm(*words, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "opencwm", *words],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, **environment},
+    )
+
+
+def test_without_a_compiler_the_reference_engine_records_and_the_doctor_says_so(tmp_path):
+    bare = {"PATH": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    checks = json.loads(opencwm("doctor", "--json", **bare).stdout)["checks"]
+    (check,) = [check for check in checks if check["name"] == "native recorder"]
+    assert not check["ok"]
+    assert "cannot be run" in check["detail"]
+    assert "the reference engine records" in check["detail"]
+    (tmp_path / "f.py").write_text(SOURCE)
+    code = (
+        "from opencwm.trace.recording.recorder import record_source\n"
+        f"trace = record_source({SOURCE!r}, call='f(2)')\n"
+        "print(trace.header['engine'], trace.frames[-1].value)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env={**os.environ, **bare}
+    )
+    assert done.stdout == "python [2, 2]\n", done.stderr
+    assert not list(tmp_path.glob("opencwm/*"))  # nothing half built is left behind
+
+
+def test_the_doctor_says_where_the_extension_is():
+    checks = json.loads(opencwm("doctor", "--json").stdout)["checks"]
+    (check,) = [check for check in checks if check["name"] == "native recorder"]
+    assert check["ok"]
+    assert Path(check["detail"]).is_file()
+
+
+@pytest.mark.parametrize(
+    ("what", "says"),
+    [
+        ("version", "knows CPython 3.11 to 3.13"),
+        ("headers", "header files"),
+        ("compiler", "failed"),
+        ("folder", "cannot be written"),
+    ],
+)
+def test_what_is_missing_is_said_in_a_sentence(what, says, tmp_path, monkeypatch):
+    if what == "version":
+        monkeypatch.setattr(native, "VERSIONS", ((3, 11), (3, 10)))
+        says = "knows CPython"
+    elif what == "headers":
+        monkeypatch.setattr(native.sysconfig, "get_paths", lambda: {"include": str(tmp_path)})
+    elif what == "compiler":
+        monkeypatch.setattr(native.sysconfig, "get_config_var", lambda name: "false" if name == "CC" else None)
+    else:
+        (tmp_path / "in the way").write_text("")
+    with pytest.raises(native.NotBuilt, match=says):
+        native.build(str(tmp_path / "in the way" if what == "folder" else tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] in ([], ["in the way"])
+
+
+def test_an_extension_that_cannot_be_loaded_is_done_without(tmp_path, monkeypatch):
+    monkeypatch.setattr(native, "_loaded", [])
+    (tmp_path / "_native.so").write_bytes(b"not an extension")
+    assert native.load(str(tmp_path / "_native.so")) is None
+    assert record_source(SOURCE, call="f(2)").header["engine"] == "python"
+    with pytest.raises(ValueError, match="opencwm doctor"):
+        Recorder(engine="native")
+
+
+@pytest.mark.parametrize("version", interpreters.VERSIONS)
+def test_each_interpreter_builds_its_own_where_it_is_known(version, tmp_path):
+    """As where the folder is injected: nothing else of ours is there."""
+    python = interpreters.need(version)
+    built = subprocess.run([python, "-I", CHILD, "--native"], capture_output=True, text=True, timeout=300)
+    if version not in interpreters.GOLDEN:
+        assert (built.returncode, built.stdout) == (1, "")
+        assert built.stderr == "the native engine knows CPython 3.11 to 3.13\n"
+    path = built.stdout.strip() or None
+    assert path is None or version.replace(".", "") in Path(path).name
+    (tmp_path / "job.json").write_text(json.dumps({"source": SOURCE, "call": "f(2)", "native": path}))
+    subprocess.run([python, "-I", CHILD, "job.json", "out.json"], cwd=tmp_path, timeout=60, check=True)
+    trace = json.loads((tmp_path / "out.json").read_text())
+    assert trace["header"]["engine"] == ("native" if path else "python")
+    assert trace["frames"][-1]["value"] == "[2, 2]"
