@@ -34,7 +34,13 @@ MODULES = """
     test_finalization test_patma test_grammar test_syntax test_string test_userdict test_userlist test_fstring test_json
     test_threading test_threading_local test_queue test_context test_frame test_traceback test_inspect
 """.split()
-EXCEPTIONS = {}
+EXCEPTIONS = {
+    "test.test_generators.SignalAndYieldFromTest.test_raise_and_yield_from": (
+        "a signal that is pending while a frame is entered is raised in that frame, not in the one that it resumes",
+        (),
+    ),
+}
+"""Test -> why its result is another one, and on which versions or engines alone."""
 TIMEOUT_S = 600
 
 

@@ -199,7 +199,11 @@ class Stopped(BaseException):
 
 
 def stop(*_):
+    STOPPED.append(True)
     raise Stopped
+
+
+STOPPED = []
 
 
 def load(asan_folder):
@@ -231,7 +235,10 @@ def child(path, asan_folder):
             continue
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
-        if difference:
+        if STOPPED:
+            STOPPED.clear()
+            counts["too long"] += 1
+        elif difference:
             counts["differ"] += 1
             print(f"--- program {i}: {call}\n{source}\n{difference}", flush=True)
     asan = ", AddressSanitizer" if asan_folder else ""

@@ -49,12 +49,12 @@ hazard(
     "1 to True, 0.0 to -0.0, 1 to 1.0: equal values, other texts",
     """
 def run():
-    one = 1
-    one = True
-    zero = 0.0
-    zero = -0.0
-    xs = [1]
-    xs[0] = 1.0
+    one = int("1")
+    one = bool(one)
+    zero = float("0")
+    zero = -zero
+    xs = [int("1")]
+    xs[0] = float(1)
     return one, zero, xs
 """,
     shows={"one": ["1", "True"], "zero": ["0.0", "-0.0"], "xs": ["[1]", "[1.0]"]},
@@ -455,7 +455,7 @@ hazard(
 import sys
 
 def run():
-    a = 1
+    a = int("1")
     sys.settrace(None)
     b = 2
     return a + b

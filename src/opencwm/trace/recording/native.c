@@ -366,9 +366,9 @@ static bool attributes_of(PyObject *value, Attributes *a) {
     PyTypeObject *type = Py_TYPE(value);
     memset(a, 0, sizeof *a);
     if (!(type->tp_flags & Py_TPFLAGS_MANAGED_DICT)) {
-        a->dict = PyObject_GenericGetDict(value, NULL);
-        if (a->dict == NULL) { PyErr_Clear(); return false; }
-        Py_DECREF(a->dict); /* the instance holds it */
+        PyObject **dict = _PyObject_GetDictPtr(value);
+        if (dict == NULL) return false;
+        a->dict = *dict;
     } else {
 #if PY_VERSION_HEX < 0x030C0000
         a->values = *_PyObject_ValuesPointer(value);
