@@ -3,11 +3,11 @@
     python benchmarks/hazards.py [--only far looping ...] [--recorders PySnooper ours ...] [--markdown]
 
 The programs are those of the tests (`tests/trace/recording/hazards.py`), each run untraced and then once per recorder,
-in a process of its own that is ended after `LIMIT_S` seconds. A cell is what happened to the program (`ok`: it returned
-what it returns untraced) and to the record (a change that was not shown is `missed`); the CPU time of the whole process
-is told where it is above a second. `ours` is the native engine of this interpreter, `ours 3.13` that of another one (on
-`sys.monitoring`), `python` our reference engine. The others have every function of the program as a target, their own
-defaults, and a null stream's worth of output that is looked through for the changes.
+in a process of its own that is ended after `LIMIT_S` seconds of CPU. A cell is what happened to the program (`ok`: it
+returned what it returns untraced) and to the record (a change that was not shown is `missed`); the CPU time of the
+whole process is told where it is above a second. `ours` is the native engine of this interpreter, `ours 3.13` that of
+another one (on `sys.monitoring`), `python` our reference engine. The others have every function of the program as a
+target and their own defaults; what they write is looked through for the changes.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import io
 import json
 import re
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,7 +27,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 TESTS = HERE.parent / "tests"
 CHILD = HERE.parent / "src" / "opencwm" / "trace" / "recording" / "child.py"
-LIMIT_S = 8.0
+LIMIT_S = 4
 RECORDERS = ("PySnooper", "snoop", "hunter", "python", "ours", "ours 3.13")
 CHANGES = {
     "PySnooper": r"^ *(?:New|Modified|Starting) var:\.* {name} = ",
@@ -70,6 +71,20 @@ def main() -> None:
             print("\n".join([f"{name}: {HAZARDS[name].title}", *shown]), flush=True)
 
 
+class Hang(Exception):
+    """A process that was ended."""
+
+
+def run(argv: list[str], folder: str | None = None) -> "subprocess.CompletedProcess[str]":
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_CPU, (LIMIT_S, LIMIT_S))
+
+    done = subprocess.run(argv, capture_output=True, text=True, cwd=folder, preexec_fn=limit)
+    if done.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
+        raise Hang
+    return done
+
+
 def source_of(name: str) -> str:
     return HAZARDS[name].source + "\ndef main_():\n    print(chr(1) + ascii(run()))\n"
 
@@ -81,10 +96,8 @@ def result_in(output: str) -> str | None:
 
 def untraced(python: str, name: str) -> str | None:
     try:
-        done = subprocess.run(
-            [python, "-c", source_of(name) + "\nmain_()"], capture_output=True, text=True, timeout=LIMIT_S
-        )
-    except subprocess.TimeoutExpired:
+        done = run([python, "-c", source_of(name) + "\nmain_()"])
+    except Hang:
         return None
     return result_in(done.stdout)
 
@@ -98,8 +111,8 @@ def cell(python: str, name: str, recorder: str, expected: str | None) -> str:
                 if recorder not in CHANGES
                 else theirs(name, recorder, expected)
             )
-        except subprocess.TimeoutExpired:
-            verdict = f"hangs (ended after {LIMIT_S:.0f} s)"
+        except Hang:
+            verdict = "hangs"
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return verdict if spent < 1 or "hangs" in verdict else f"{verdict}, {spent:.1f} s"
@@ -113,7 +126,7 @@ def ours(python: str, name: str, recorder: str, expected: str | None, folder: st
     job = {"source": source_of(name), "call": "main_()", "options": hazard.options, "native": native or None}
     Path(folder, "job.json").write_text(json.dumps(job))
     argv = [python, "-I", str(CHILD), "job.json", "out.json"]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=LIMIT_S, cwd=folder)
+    done = run(argv, folder)
     lines = Path(folder, "out.json").read_text(encoding="utf-8").splitlines()
     if not lines:
         return f"crashes ({done.returncode})"
@@ -136,7 +149,7 @@ def ours(python: str, name: str, recorder: str, expected: str | None, folder: st
 
 def theirs(name: str, recorder: str, expected: str | None) -> str:
     argv = [sys.executable, __file__, "--child", recorder, name]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=LIMIT_S)
+    done = run(argv)
     parts = []
     result = result_in(done.stdout)
     if expected is None:

@@ -1,9 +1,11 @@
 """The native engine's extension: built where it can be, done without where it cannot."""
 
+import gc
 import json
 import os
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import interpreters
@@ -102,3 +104,18 @@ def test_each_interpreter_builds_its_own_where_it_is_known(version, tmp_path):
     trace = json.loads((tmp_path / "out.json").read_text())
     assert trace["header"]["engine"] == ("native" if path else "python")
     assert trace["frames"][-1]["value"] == "[2, 2]"
+
+
+def test_a_recording_leaves_nothing_behind():
+    """Its engine goes with the recorder, no collection needed: a suite makes one per test."""
+    with Recorder(scope=[__file__], engine="native") as recorder:
+        interpreters.required()
+    engine, thread = weakref.ref(recorder.engine), weakref.ref(recorder.engine.threads[0])
+    is_collecting = gc.isenabled()
+    gc.disable()
+    try:
+        del recorder
+        assert (engine(), thread()) == (None, None)
+    finally:
+        if is_collecting:
+            gc.enable()

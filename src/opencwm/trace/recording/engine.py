@@ -25,7 +25,7 @@ from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tupl
 
 from .folding import Folding
 from .frame import Frame
-from .kept_builtins import __builtins__ as __builtins__
+from .kept_builtins import __builtins__ as __builtins__  # type: ignore[attr-defined,no-redef,unused-ignore]
 from .options import Options
 from .scope import CodeInfo, Scope, shown_globals
 from .values import Seen, Writer

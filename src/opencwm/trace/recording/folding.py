@@ -14,7 +14,7 @@ import sys
 from types import CodeType
 from typing import Dict, List, Optional, Tuple
 
-from .kept_builtins import __builtins__ as __builtins__
+from .kept_builtins import __builtins__ as __builtins__  # type: ignore[attr-defined,no-redef,unused-ignore]
 from .source import Scope, is_within, positions
 
 FOLDED_NAMES = ("<listcomp>", "<setcomp>", "<dictcomp>")

@@ -14,7 +14,7 @@ import sys
 import time
 from typing import Any, Dict, Optional, Tuple
 
-from .kept_builtins import __builtins__ as __builtins__
+from .kept_builtins import __builtins__ as __builtins__  # type: ignore[attr-defined,no-redef,unused-ignore]
 from .shapes import class_name
 
 LIMIT_S = 1.0

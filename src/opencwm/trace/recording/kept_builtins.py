@@ -6,4 +6,4 @@ interpreter finds a function's builtins in its globals.
 
 import builtins
 
-__builtins__ = dict(vars(builtins))  # type: ignore[assignment]
+__builtins__ = dict(vars(builtins))  # type: ignore[assignment,unused-ignore]

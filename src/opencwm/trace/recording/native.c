@@ -252,7 +252,7 @@ typedef struct {
 
 typedef struct {
     PyObject_HEAD
-    PyObject *owner;     /* NativeEngine: over_budget, fail, helper, names */
+    PyObject *owner;     /* a proxy of NativeEngine, which holds us: over_budget, fail, helper, names */
     PyObject *scope;     /* Scope.info_of */
     Codes *codes;
     uint64_t serial;     /* of this recording, among those of the process */
@@ -1714,6 +1714,11 @@ static int ended(Thread *t, int done, Py_ssize_t start) {
     Py_XDECREF(type);
     Py_XDECREF(value);
     Py_XDECREF(traceback);
+    if (result == NULL && PyErr_ExceptionMatches(PyExc_ReferenceError)) { /* nobody waits for this recording any more */
+        PyErr_Clear();
+        t->is_live = false;
+        return 0;
+    }
     if (result == NULL) return -1;
     Py_DECREF(result);
     return 0;
@@ -1812,7 +1817,6 @@ static int trace(PyObject *self, PyFrameObject *py_frame, int what, PyObject *ar
 static Thread *thread_here(Engine *e) {
     uint64_t id = PyThreadState_Get()->id;
     if (e->last_id == id) return e->last_thread;
-    if (e->owner == NULL) return NULL;
     PyObject *found = PyObject_CallMethod(e->owner, "thread_here", NULL);
     if (found == NULL) return NULL;
     e->last_id = id;
@@ -2154,12 +2158,6 @@ static PyObject *engine_thread(Engine *e, PyObject *none) {
     return (PyObject *)t;
 }
 
-/* The owner, the engine and its threads know each other: the circle is opened when the recording is over. */
-static PyObject *engine_close(Engine *e, PyObject *none) {
-    Py_CLEAR(e->owner);
-    Py_RETURN_NONE;
-}
-
 static PyObject *engine_is_spent(Engine *e, void *what) { return PyBool_FromLong(e->is_spent); }
 
 static int engine_set_spent(Engine *e, PyObject *value, void *what) {
@@ -2186,7 +2184,6 @@ static void engine_dealloc(Engine *e) {
 
 static PyMethodDef engine_methods[] = {
     {"thread", (PyCFunction)engine_thread, METH_NOARGS, "A tape for one more thread."},
-    {"close", (PyCFunction)engine_close, METH_NOARGS, "The recording is over."},
 #if PY_VERSION_HEX >= 0x030C0000
     {"at_start", (PyCFunction)(void (*)(void))at_start, METH_FASTCALL, "PY_START, PY_RESUME"},
     {"at_throw", (PyCFunction)(void (*)(void))at_throw, METH_FASTCALL, "PY_THROW"},

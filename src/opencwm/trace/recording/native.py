@@ -18,6 +18,7 @@ import sys
 import sysconfig
 import tempfile
 import threading
+import weakref
 from functools import lru_cache
 from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any, Dict, List, Optional, Set, Tuple
@@ -25,7 +26,7 @@ from typing import Any, Dict, List, Optional, Set, Tuple
 from .engine import _LOOP_OPS, _RESUME, _RETURN_OPS, _YIELD_VALUE, Activation, BudgetStop, SettraceEngine, unwrapped
 from .frame import Frame
 from .instances import handler_of
-from .kept_builtins import __builtins__ as __builtins__
+from .kept_builtins import __builtins__ as __builtins__  # type: ignore[attr-defined,no-redef,unused-ignore]
 from .options import Options
 from .scope import CodeInfo, Scope
 from .shapes import class_name, exception, nameless
@@ -152,9 +153,12 @@ class NativeThread:
     def __init__(self, engine: NativeEngine) -> None:
         self.native = engine.native.thread()
         self.writer = engine.writer
-        self.tape = self
-        """The seam's name for what holds the frames."""
         self._own_cut = 0
+
+    @property
+    def tape(self) -> NativeThread:
+        """The seam's name for what holds the frames."""
+        return self
 
     @property
     def is_live(self) -> bool:
@@ -206,7 +210,7 @@ class NativeEngine(SettraceEngine):
         if scope.codes is None:
             scope.codes = module.Codes()
         self.native = module.Engine(
-            self,
+            weakref.proxy(self),
             options,
             scope,
             scope.codes,

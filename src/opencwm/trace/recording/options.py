@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any, Mapping, Optional
 
-from .kept_builtins import __builtins__ as __builtins__
+from .kept_builtins import __builtins__ as __builtins__  # type: ignore[attr-defined,no-redef,unused-ignore]
 
 VALUE_MODES = ("structural", "repr")
 COMPREHENSION_MODES = ("fold", "step")

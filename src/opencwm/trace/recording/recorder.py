@@ -19,7 +19,7 @@ from typing import Any, Dict, List, Optional, Sequence
 from . import native
 from .engine import BudgetStop, SettraceEngine, Tape
 from .frame import FORMAT, Trace, dump
-from .kept_builtins import __builtins__ as __builtins__
+from .kept_builtins import __builtins__ as __builtins__  # type: ignore[attr-defined,no-redef,unused-ignore]
 from .options import Options
 from .scope import START_MARKER, Scope, shared_scope
 from .stage import WRAPPER, Program, Stage, framed

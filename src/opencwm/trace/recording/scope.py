@@ -15,7 +15,7 @@ from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, Module
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from .folding import FOLDED_NAMES, Folds, folds_of
-from .kept_builtins import __builtins__ as __builtins__
+from .kept_builtins import __builtins__ as __builtins__  # type: ignore[attr-defined,no-redef,unused-ignore]
 from .source import SourceFile, source_file
 
 START_MARKER = "  # << START_OF_TRACE"

@@ -19,7 +19,7 @@ import types
 import uuid
 from typing import Any, Callable, Dict, Iterable, Iterator, Optional, Tuple
 
-from .kept_builtins import __builtins__ as __builtins__
+from .kept_builtins import __builtins__ as __builtins__  # type: ignore[attr-defined,no-redef,unused-ignore]
 
 Child = Tuple[str, Any]
 """What is written before a child, and the child."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 from operator import is_
 from typing import Any, Callable, List, Optional, Tuple
 
-from .kept_builtins import __builtins__ as __builtins__
+from .kept_builtins import __builtins__ as __builtins__  # type: ignore[attr-defined,no-redef,unused-ignore]
 from .writer import ATOM_TEXT
 
 ATOM_IDS = frozenset(ATOM_TEXT)

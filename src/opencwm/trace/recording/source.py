@@ -15,7 +15,7 @@ from functools import lru_cache
 from types import CodeType
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
-from .kept_builtins import __builtins__ as __builtins__
+from .kept_builtins import __builtins__ as __builtins__  # type: ignore[attr-defined,no-redef,unused-ignore]
 
 _LINE_END = re.compile("\r\n|\r|\n")
 

@@ -14,7 +14,7 @@ import tokenize
 from types import CodeType, ModuleType
 from typing import Any, Dict, Optional, Sequence
 
-from .kept_builtins import __builtins__ as __builtins__
+from .kept_builtins import __builtins__ as __builtins__  # type: ignore[attr-defined,no-redef,unused-ignore]
 from .source import split_lines
 
 WRAPPER = "\ndef main():  # << START_OF_TRACE\n    return {}\n"

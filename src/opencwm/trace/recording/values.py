@@ -18,7 +18,7 @@ import marshal
 from typing import Any, Dict, List, Optional, Tuple
 
 from .guarded_repr import GuardedRepr
-from .kept_builtins import __builtins__ as __builtins__
+from .kept_builtins import __builtins__ as __builtins__  # type: ignore[attr-defined,no-redef,unused-ignore]
 from .options import Options
 from .shapes import class_name
 from .snapshot import ATOM_IDS, PLAIN_IDS, Snapshot, are_atoms, take
