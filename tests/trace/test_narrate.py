@@ -13,6 +13,7 @@ from opencwm.data.record import record_many
 from opencwm.errors import ConfigError
 from opencwm.trace.narrate import Detail, narrate
 from opencwm.trace.narrate.prose import code, spans
+from opencwm.trace.recording.frame import Frame, Locals, Trace
 from opencwm.trace.recording.options import Options
 from opencwm.trace.text import parse_text, render_text
 from opencwm.trace.view import output_of, view
@@ -295,6 +296,22 @@ def test_a_module_has_no_answer():
     assert narration.answer is None
     assert {"x", "4"} <= set(spans(narration.text))
     assert "program" in narration.text.rpartition("\n\n")[2]
+
+
+def test_a_function_level_trace_begins_and_ends_with_its_function():
+    frames = [
+        Frame("call", 0, "a.py", 1, "def f(a):", locals=Locals({"a": "3"})),
+        Frame("line", 0, "a.py", 2, "    return g(a)", locals=Locals({})),
+        Frame("call", 1, "b.py", 9, "def g(x):", locals=Locals({"x": "3"})),
+        Frame("return", 1, "b.py", 11, "    return y", value="4"),  # stepped over
+        Frame("return", 0, "a.py", 2, "    return g(a)", value="4"),
+    ]
+    context = "\n# a.py\ndef f(a):  # << START_OF_TRACE\n    return g(a)\n\n# b.py\ndef g(x): ...\n"
+    narration = narrate(Trace({"context": context, "outcome": "returned", "entry": "f"}, frames))
+    assert re.search(r"`f` (is called )?with `a` = `3`", narration.text)
+    assert re.search(r"`g` (is called |is entered )?with `x` = `3`", narration.text)
+    assert "the call of `f`" in narration.text.rpartition(". ")[2]
+    assert narration.answer == "4"
 
 
 def test_a_source_that_begins_with_empty_lines_keeps_its_statements():

@@ -132,9 +132,12 @@ class Story:
     def _ending(self, prose: Prose, left: Node | None) -> None:
         prose.pause()
         prose.frame = None
-        what = "the call" if self.call is None else code(self.call)
+        name = Actions(self.plan, prose).name_of(self.roots[0]) if self.roots else None
+        what = "the call" if name is None else f"the call of {name}"
         if self._entry == "<module>":
             what = "the program"
+        elif self.call is not None:
+            what = code(self.call)
         if left is None:
             prose.say(lambda: f"the execution was stopped here, before {what} came to its end.")
         elif self.plan.is_unwound(left):
