@@ -54,6 +54,21 @@ def test_arguments_that_are_not_literals_stay():
     assert all(call.startswith("f(len, range(3), ") for call in made)
 
 
+def test_of_a_method_s_call_the_object_s_arguments_change_too():
+    class C:
+        def __init__(self, xs):
+            self.xs = xs
+
+        def m(self, *args):
+            return self.xs, args
+
+    made = list(mutated_calls(["C([3, 4]).m(5)"], random.Random(0), count=20))
+    results = [eval(call, {"C": C}) for call in made]
+    assert {xs == [3, 4] for xs, _ in results} == {args == (5,) for _, args in results} == {True, False}
+    assert all(type(xs) is list for xs, _ in results)
+    assert len(list(mutated_calls(["C([3, 4]).m()"], random.Random(0), count=5))) == 5
+
+
 def test_a_call_without_literals_has_no_mutations():
     assert list(mutated_calls(["f()", "f(len)"], random.Random(0), count=5)) == []
 

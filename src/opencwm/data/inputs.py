@@ -51,13 +51,22 @@ def mutated_calls(calls: Sequence[str], rng: random.Random, *, count: int) -> It
 def _parse(call: str) -> ast.Call | None:
     """The call, if it has arguments that are literal values."""
     node = ast.parse(call, mode="eval").body
-    if not isinstance(node, ast.Call) or not any(_value(each) is not None for each in _arguments(node)):
-        return None
-    return node
+    return node if isinstance(node, ast.Call) and any(map(_places, _calls_of(node))) else None
+
+
+def _calls_of(call: ast.Call) -> list[ast.Call]:
+    """The call itself, and of a method's the one that makes its object: `C(1)` of `C(1).m(2)`."""
+    made = call.func.value if isinstance(call.func, ast.Attribute) else None
+    return [call, made] if isinstance(made, ast.Call) else [call]
 
 
 def _arguments(call: ast.Call) -> list[ast.expr]:
     return [*call.args, *(each.value for each in call.keywords)]
+
+
+def _places(call: ast.Call) -> list[int]:
+    """Which arguments are literal values."""
+    return [index for index, node in enumerate(_arguments(call)) if _value(node) is not None]
 
 
 def _value(node: ast.expr) -> tuple[Any] | None:
@@ -68,7 +77,17 @@ def _value(node: ast.expr) -> tuple[Any] | None:
 
 
 def _mutated_call(call: ast.Call, rng: random.Random) -> ast.Call:
-    places = [index for index, node in enumerate(_arguments(call)) if _value(node) is not None]
+    calls = [each for each in _calls_of(call) if _places(each)]
+    chosen = calls[0] if len(calls) == 1 else rng.choice(calls)
+    if chosen is call:
+        return _with_mutations(call, rng)
+    assert isinstance(call.func, ast.Attribute), ast.unparse(call)
+    method = ast.Attribute(value=_with_mutations(chosen, rng), attr=call.func.attr)
+    return ast.Call(func=method, args=call.args, keywords=call.keywords)
+
+
+def _with_mutations(call: ast.Call, rng: random.Random) -> ast.Call:
+    places = _places(call)
     chosen = set(rng.sample(places, min(len(places), rng.choice((1, 1, 2)))))
     arguments = [
         _literal(mutate(*_known(node), rng)) if index in chosen else node for index, node in enumerate(_arguments(call))
