@@ -160,8 +160,9 @@ def _cut(
         if not isinstance(node, DEFINITIONS) or _is_generator(node):
             continue
         given = calls.get(f"{node.name}()" if isinstance(node, ast.ClassDef) else node.name, {})
-        observed = _observed(node, path, look)
-        if given or observed or look.is_wanted(node):
+        is_test = node.name.startswith("test_")  # called with fixtures, by pytest
+        observed = () if is_test else _observed(node, path, look)
+        if given or observed or (not is_test and look.is_wanted(node)):
             source = cut_out(module, node.name, others)
             if source is not None:
                 yield Cut(name=node.name, source=source, calls=tuple(given), observed=observed)
