@@ -16,6 +16,7 @@ COMMANDS = [
     ["data", "decontaminate"],
     ["data", "tokenizer"],
     ["train"],
+    ["serve"],
     ["eval", "run"],
     ["eval", "report"],
 ]

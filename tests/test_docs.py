@@ -67,7 +67,7 @@ def test_every_command_is_in_the_documentation(capsys):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_exist_with_the_options_that_are_shown(page, capsys):
     for words in opencwm_commands(page):
-        nouns = words[: 1 if words[0] in ("demo", "doctor", "predict", "train") else 2]
+        nouns = words[: 1 if words[0] in ("demo", "doctor", "predict", "serve", "train") else 2]
         assert run([*nouns, "--help"]) == 0, words
         shown = capsys.readouterr().out
         own = words[: words.index("--")] if "--" in words else words

@@ -68,6 +68,16 @@ def test_trace_prompts_keep_special_tokens(prompt):
     assert (body["skip_special_tokens"], body["add_special_tokens"], body["stop_token_ids"]) == (False, False, [9])
 
 
+def test_tokens_and_log_probabilities_are_read_where_the_server_tells_them():
+    choice = {"text": "ab", "finish_reason": "stop", "token_ids": [3, 4], "logprobs": {"token_logprobs": [-0.5, -1.0]}}
+    server = Server((200, {"choices": [choice]}), (200, text_answer("ab")))
+    request = Request(prompt=(5,), max_tokens=5, logprobs=True)
+    told, silent = server.model().generate([request, request])
+    assert (told.tokens, told.logprobs) == ((3, 4), (-0.5, -1.0))
+    assert (silent.tokens, silent.logprobs) == ((), None)
+    assert (server.asked[0][1]["logprobs"], server.asked[0][1]["return_token_ids"]) == (0, True)
+
+
 @pytest.mark.parametrize("trouble", [("down", ""), (500, "oops"), (429, "slow down"), (503, "")])
 def test_what_may_pass_is_tried_again_with_growing_pauses(trouble):
     server = Server(trouble, trouble, (200, text_answer("there")))

@@ -68,6 +68,10 @@ class ServerModel:
             raise ProviderError(errors.pop() or "", fix="check the address and the server's log, then run again")
         return completions
 
+    def close(self) -> None:
+        """Close the connections that are kept open for further requests."""
+        self._client.close()
+
     def _one(self, request: Request) -> Completion:
         try:
             path, body = payload(self.name, request)
@@ -134,6 +138,10 @@ def payload(name: str, request: Request) -> tuple[str, dict[str, Any]]:
     body["prompt"] = prompt if isinstance(prompt, str) else list(prompt)
     if request.stop_ids:
         body["stop_token_ids"] = sorted(request.stop_ids)
+    if request.logprobs:
+        body["logprobs"] = 0  # of the tokens made, and of no others
+    if not isinstance(prompt, str):
+        body["return_token_ids"] = True
     if not isinstance(prompt, str) or prompt.startswith(Special.BEGIN_OF_TEXT.value):
         body |= {"skip_special_tokens": False, "spaces_between_special_tokens": False, "add_special_tokens": False}
         body |= {"include_stop_str_in_output": bool(request.stop_texts)}
@@ -155,8 +163,15 @@ def completion_of(answer: dict[str, Any], request: Request) -> Completion:
         choice = answer["choices"][0]
         text = choice["message"]["content"] if "message" in choice else choice["text"]
         finish: Finish = "length" if choice.get("finish_reason") == "length" else "stop"
-        return Completion(tokens=(), text=text or "", finish=finish)
-    except (KeyError, IndexError, TypeError) as exc:
+        tokens = choice.get("token_ids") or ()
+        logprobs = (choice.get("logprobs") or {}).get("token_logprobs") if request.logprobs else None
+        return Completion(
+            tokens=tuple(tokens),
+            text=text or "",
+            finish=finish,
+            logprobs=None if logprobs is None else tuple(logprobs),
+        )
+    except (KeyError, IndexError, TypeError, AttributeError) as exc:
         raise ProviderError(f"the server's answer has no completion in it: {str(answer)[:200]}") from exc
 
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from opencwm import __version__
-from opencwm.cli import data, demo, doctor, evals, predict, trace, train, weights
+from opencwm.cli import data, demo, doctor, evals, predict, serve, trace, train, weights
 from opencwm.cli.terminal import emit
 from opencwm.errors import OpenCWMError
 
@@ -35,6 +35,7 @@ app.command("predict")(predict.predict)
 app.add_typer(data.app, name="data")
 app.command("train")(train.train)
 app.add_typer(evals.app, name="eval")
+app.command("serve")(serve.serve)
 app.add_typer(weights.app, name="weights")
 
 

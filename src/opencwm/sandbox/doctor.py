@@ -27,6 +27,7 @@ _LIBRARIES = {
     "safetensors": "model folders: pip install 'opencwm[model]'",
     "transformers": "comparing with Hugging Face models; nothing else needs it",
     "httpx": "models behind a server: pip install 'opencwm[evals]'",
+    "uvicorn": "serving a model: pip install 'opencwm[serve]'",
 }
 _PLATFORMS = {
     ("Linux", "x86_64"): "everything works",

@@ -1,0 +1,137 @@
+"""What needs a clock or a broken engine: the application in this process, spoken to as a web server does."""
+
+import asyncio
+import json
+
+import pytest
+
+from opencwm.infer.engine import Engine
+from opencwm.infer.kv_cache import KVCache
+from opencwm.infer.server.app import Endpoints, Limits, application
+from opencwm.infer.server.completions import Served
+from opencwm.infer.server.metrics import Metrics
+
+
+@pytest.fixture(scope="module")
+def engine(knowing):
+    return Engine.load(knowing, threads=1, max_batch=2)
+
+
+class Connection:
+    """One request over ASGI."""
+
+    def __init__(self, body: dict | None, *, reads: int | None = None) -> None:
+        """A client that sends no body for None, and stops reading after `reads` messages."""
+        self._body = body
+        self._reads = reads
+        self.messages: list[dict] = []
+
+    async def receive(self) -> dict:
+        if self._body is None:
+            await asyncio.Event().wait()
+        body, self._body = self._body, None
+        return {"type": "http.request", "body": json.dumps(body).encode(), "more_body": False}
+
+    async def send(self, message: dict) -> None:
+        if self._reads is not None and len(self.messages) >= self._reads:
+            await asyncio.Event().wait()
+        self.messages.append(message)
+
+    @property
+    def status(self) -> int:
+        return self.messages[0]["status"]
+
+    @property
+    def text(self) -> str:
+        return b"".join(message.get("body", b"") for message in self.messages).decode()
+
+
+def speak(engine, *connections: Connection, limits: Limits | None = None) -> tuple[Endpoints, list[str]]:
+    """Serve the connections, all at once."""
+    told: list[str] = []
+
+    async def serve() -> Endpoints:
+        served = Served(
+            name="knowing",
+            tokenizer=engine.tokenizer,
+            vocab_size=engine.model.config.vocab_size,
+            context=engine.model.config.max_position_embeddings,
+        )
+        metrics = Metrics()
+        endpoints = Endpoints(engine, served, limits or Limits(), metrics)
+        endpoints.start()
+        app = application(endpoints, metrics, api_key=None, tell=told.append)
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/v1/completions",
+            "query_string": b"",
+            "headers": [(b"content-type", b"application/json")],
+        }
+        async with asyncio.timeout(60):
+            await asyncio.gather(*(app(dict(scope), each.receive, each.send) for each in connections))
+        endpoints.worker.stop()
+        return endpoints
+
+    return asyncio.run(serve()), told
+
+
+def ask(**changes) -> dict:
+    return {"model": "knowing", "prompt": "count:", "temperature": 0, "max_tokens": 12, **changes}
+
+
+def test_a_body_that_does_not_arrive_is_not_waited_for(engine):
+    silent = Connection(None)
+    speak(engine, silent, limits=Limits(read_timeout_s=0.05))
+    assert silent.status == 408
+    assert json.loads(silent.text)["error"]["message"] == "the body did not arrive in 0.05 seconds"
+
+
+def test_a_client_that_stops_reading_is_left(engine):
+    lazy = Connection(ask(stream=True, max_tokens=1900, ignore_eos=True), reads=3)
+    endpoints, told = speak(engine, lazy, limits=Limits(stall_timeout_s=0.3))
+    assert len(lazy.messages) == 3
+    assert endpoints.worker.num_open == 0
+    assert told[0].startswith("/v1/completions 200 ")
+
+
+def test_where_memory_runs_out_one_request_fails_and_the_others_are_answered(engine, monkeypatch):
+    reserve = KVCache.reserve
+
+    def limited(cache, length):
+        if length > 300:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
+        reserve(cache, length)
+
+    monkeypatch.setattr(KVCache, "reserve", limited)
+    whole = Connection(ask(max_tokens=500, ignore_eos=True))
+    streamed = Connection(ask(max_tokens=500, ignore_eos=True, stream=True))
+    small = Connection(ask())
+    speak(engine, whole, streamed, small)
+    assert (whole.status, streamed.status, small.status) == (503, 200, 200)
+    error = json.loads(whole.text)["error"]
+    assert error["type"] == "server_error"
+    assert "memory" in error["message"]
+    last = streamed.text.strip().split("\n\n")[-1]
+    assert json.loads(last.removeprefix("data: "))["error"] == error
+    assert json.loads(small.text)["choices"][0]["text"].startswith(" one two")
+
+
+def test_a_fault_of_the_engine_fails_who_is_in_it_and_not_the_server(engine, monkeypatch, capsys):
+    begin_step, is_broken = KVCache.begin_step, [True]
+
+    def once(cache, counts):
+        if is_broken:
+            is_broken.clear()
+            raise KeyError("a fault of ours")
+        return begin_step(cache, counts)
+
+    monkeypatch.setattr(KVCache, "begin_step", once)
+    first = Connection(ask())
+    speak(engine, first)
+    assert first.status == 503
+    assert "KeyError" in json.loads(first.text)["error"]["message"]
+    assert "a fault of ours" in capsys.readouterr().err
+    second = Connection(ask())
+    speak(engine, second)
+    assert second.status == 200
