@@ -42,12 +42,12 @@ def train() -> "StageConfig":
         run=Path("runs/nano"),
         model=shapes.nano(),
         loop=LoopConfig(
-            num_steps=4300,
+            num_steps=7900,
             seq_len=6144,  # longer traces are cut: 1 in 100
             num_rows=1,
             threads=2,
             compile=True,
             optim=OptimConfig(kind="muon", lr=0.01, adam_lr=0.012),
-            schedule=ScheduleConfig(kind="trapezoid", warmup_steps=50, decay_share=0.7),
+            schedule=ScheduleConfig(kind="trapezoid", warmup_steps=50, decay_share=0.8),
         ),
     )
