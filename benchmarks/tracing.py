@@ -15,6 +15,10 @@ does only ever adds. Every side has the program's file as its scope.
     naive      the recorder one writes first, which is the tests' oracle: `repr` of all locals at every event
     all reprs  no recorder at all: the program, and `repr` of every local at every event, drained by a loop in C
 
+A second table: what the native engine costs code that is out of its scope, as a ratio to the untraced program. On 3.12+
+that is next to nothing, except where exceptions are raised (`generators` raises some, `raising` nothing else): the
+interpreter tells of each, wherever it is raised.
+
 `--profile` counts on which lines of the reference engine the time goes, by sampling.
 """
 
@@ -41,6 +45,8 @@ from opencwm.trace.recording.recorder import Recorder
 
 HERE = Path(__file__).resolve().parent
 PROGRAMS = ("strings", "lists", "recursion", "dicts", "classes", "tables", "generators", "sieve")
+OUT_OF_SCOPE = (*PROGRAMS, "raising")
+OPTIONS = Options()
 ORACLE = HERE.parent / "tests" / "trace" / "recording" / "oracle.py"
 SAMPLE_S = 0.001
 PEERS = ("python", "PySnooper", "snoop", "naive", "all reprs")
@@ -72,6 +78,7 @@ def main() -> None:
     means = "".join(f"{math.exp(statistics.fmean(map(math.log, values))):>{width}.2f}" for values in ratios.values())
     print(f"{'geometric mean':<41}{means}", flush=True)
     if is_whole:
+        out_of_scope(arguments.rounds)
         print()
         again = [sys.executable, __file__, "--peers", "hunter", "--rounds", str(arguments.rounds)]
         subprocess.run([*again, "--repeats", str(arguments.repeats), "--only", *arguments.only], check=True)
@@ -112,6 +119,25 @@ def compare(path: Path, arguments: argparse.Namespace, ratios: dict[str, list[fl
     print(row, flush=True)
 
 
+def out_of_scope(num_rounds: int, *, num_runs: int = 100) -> None:
+    print(f"\n{'out of scope':<16}{'untraced us':>14}{'ratio':>9}")
+    for name in OUT_OF_SCOPE:
+        module = loaded(HERE / "programs" / f"{name}.py")
+
+        def repeated(run: Callable[[], object] = module.run) -> None:
+            for _ in range(num_runs):
+                run()
+
+        untraced, ratios = [], []
+        for _ in range(num_rounds + 1):
+            untraced.append(min(cpu_time(repeated) for _ in range(3)))
+            with Recorder(OPTIONS, [str(HERE / "nothing.py")], engine="native"):
+                module.run()  # the interpreter learns what is out of scope
+                ratios.append(min(cpu_time(repeated) for _ in range(3)) / untraced[-1])
+        spent = statistics.median(untraced[1:]) / num_runs * 1e6
+        print(f"{name:<16}{spent:>14.2f}{statistics.median(ratios[1:]):>9.2f}", flush=True)
+
+
 def cpu_time(run: Callable[[], object]) -> float:
     start = time.thread_time()
     run()
@@ -131,7 +157,7 @@ def loaded(path: Path) -> ModuleType:
 
 
 def record(module: ModuleType, engine: str) -> list[str]:
-    with Recorder(Options(), [str(module.__file__)], engine=engine) as recorder:
+    with Recorder(OPTIONS, [str(module.__file__)], engine=engine) as recorder:
         module.run()
     assert recorder.headers[0]["outcome"] == "returned", "the benchmark's programs end within the budget"
     return recorder.lines()
@@ -210,7 +236,7 @@ def all_values(module: ModuleType) -> list[object]:
 
 def num_events(module: ModuleType) -> int:
     """Of ours; the others must see the very same ones, or the comparison would not be one."""
-    with Recorder(Options(), [str(module.__file__)], engine="native") as recorder:
+    with Recorder(OPTIONS, [str(module.__file__)], engine="native") as recorder:
         module.run()
     ours = recorder.headers[0]["num_frames"]
     source = Path(str(module.__file__)).read_text(encoding="utf-8")

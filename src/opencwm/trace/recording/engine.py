@@ -18,8 +18,8 @@ import json
 import opcode
 import sys
 import threading
-import time
 from json.encoder import encode_basestring
+from time import monotonic
 from types import FrameType
 from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
@@ -52,21 +52,23 @@ class Budget:
     def __init__(self, options: Options) -> None:
         self.max_frames = options.max_frames
         self.max_bytes = options.max_bytes
-        self.deadline = None if options.timeout_s is None else time.monotonic() + options.timeout_s
+        self.deadline = None if options.timeout_s is None else monotonic() + options.timeout_s
         self.num_frames = 0
         self.num_bytes = 0
         self.is_spent = False
 
-    def admits(self, num_bytes: int, now: Callable[[], float] = time.monotonic) -> bool:
+    def admits(self, num_bytes: int, now: Callable[[], float] = monotonic) -> bool:
         """Count one more frame of this size, unless it would go over. The clock is ours: a program may set its own."""
-        if self.is_spent or self.num_frames >= self.max_frames or self.num_bytes + num_bytes > self.max_bytes:
+        num_frames, num_bytes = self.num_frames + 1, self.num_bytes + num_bytes
+        if (
+            num_frames > self.max_frames
+            or num_bytes > self.max_bytes
+            or self.is_spent
+            or (self.deadline is not None and now() > self.deadline)
+        ):
             self.is_spent = True
             return False
-        if self.deadline is not None and now() > self.deadline:
-            self.is_spent = True
-            return False
-        self.num_frames += 1
-        self.num_bytes += num_bytes
+        self.num_frames, self.num_bytes = num_frames, num_bytes
         return True
 
 
@@ -81,9 +83,8 @@ class Tape:
 
     def add(self, text: str) -> bool:
         """False: the budget is spent, and the frame is not recorded."""
-        if text.isascii():
-            num_bytes = len(text)
-        else:
+        num_bytes = len(text)
+        if not text.isascii():
             try:
                 num_bytes = len(text.encode("utf-8"))
             except UnicodeEncodeError:  # lone surrogates: such a frame is all ASCII
@@ -372,9 +373,9 @@ class SettraceEngine:
     def __init__(self, options: Options, scope: Scope) -> None:
         self.options = options
         self.scope = scope
-        self.budget = Budget(options)
         self.writer = Writer(options)
-        self._main = ThreadEngine(self)
+        self.budget = self._new_budget()
+        self._main = self._thread()
         self.threads = [self._main]
         self.entry: Optional[CodeInfo] = None
         """What was called first."""
@@ -384,6 +385,12 @@ class SettraceEngine:
         self.on_stop: Optional[Callable[[], None]] = None
         """Called once when the budget is spent, before the program is stopped."""
         self._before: Tuple[Any, Any] = (None, None)
+
+    def _new_budget(self) -> Any:
+        return Budget(self.options)
+
+    def _thread(self) -> Any:
+        return ThreadEngine(self)
 
     def start(self) -> None:
         self._before = (sys.gettrace(), getattr(threading, "_trace_hook", None))
@@ -405,7 +412,7 @@ class SettraceEngine:
         return bool(sys.gettrace() == self._main.on_event)
 
     def _on_new_thread(self, py_frame: FrameType, event: str, arg: Any) -> Any:
-        thread = ThreadEngine(self)
+        thread = self._thread()
         self.threads.append(thread)
         thread.is_live = self._main.is_live
         sys.settrace(thread.on_event)

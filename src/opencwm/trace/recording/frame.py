@@ -118,9 +118,14 @@ class Trace:
         return cls(header=dict(data["header"]), frames=[Frame.from_dict(frame) for frame in data["frames"]])
 
 
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
+
 def dump(data: Any) -> str:
     """JSON as trace files hold it: one line, no spaces, UTF-8 with lone surrogates escaped."""
-    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
+    text = _encode(data)
+    if text.isascii():
+        return text
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

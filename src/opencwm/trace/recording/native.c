@@ -259,7 +259,7 @@ typedef struct {
     PyObject *writer;    /* values.Writer */
     PyObject *describe;  /* class -> (kind, text) */
     PyObject *budget_stop;
-    Py_ssize_t max_depth, max_items, max_chars; /* -1: none */
+    Py_ssize_t max_depth, max_items, max_chars; /* PY_SSIZE_T_MAX: none */
     long long max_frames, max_bytes, num_frames, num_bytes;
     double deadline; /* monotonic; 0: none */
     bool is_spent, is_repr, stops_program, full_after_return, has_entry;
@@ -272,12 +272,24 @@ typedef struct {
     struct Thread *last_thread;
 } Engine;
 
+/* What the program must not notice of what we do in between: our objects bring none of its finalizers about, now or
+   later, and our code finds room at the end of its stack too. */
+typedef struct {
+    int is_collecting, num_new;
+} Aside;
+
+#define OUR_LEVELS 60 /* of Python code, which is never deep */
+
 typedef struct Thread {
     PyObject_HEAD
     Engine *engine;
     bool is_live;
     bool was_displaced; /* for a while: frames are missing */
-    bool is_odd; /* some text holds lone surrogates */
+    bool is_odd;        /* some text holds lone surrogates */
+    int what;           /* of the event */
+    bool is_aside, has_asked;
+    Aside aside;
+    PyObject *signal[3]; /* what the program's handler of a signal raised, while we were aside: type, value, traceback */
     long long num_cut;
     Activation **stack;
     int height, room;
@@ -288,6 +300,59 @@ typedef struct Thread {
     PyObject *above[128]; /* containers around the one that is looked at */
     PyObject *unknown;    /* a class that was met and never described */
 } Thread;
+
+static void step_aside(Aside *s) {
+    PyThreadState *here = PyThreadState_Get();
+    s->is_collecting = PyGC_Disable();
+    s->num_new = here->interp->gc.generations[0].count;
+#if PY_VERSION_HEX < 0x030C0000
+    here->recursion_remaining += OUR_LEVELS;
+#else
+    here->py_recursion_remaining += OUR_LEVELS;
+    here->c_recursion_remaining += OUR_LEVELS;
+#endif
+}
+
+static void step_back(const Aside *s) {
+    PyThreadState *here = PyThreadState_Get();
+#if PY_VERSION_HEX < 0x030C0000
+    here->recursion_remaining -= OUR_LEVELS;
+#else
+    here->py_recursion_remaining -= OUR_LEVELS;
+    here->c_recursion_remaining -= OUR_LEVELS;
+#endif
+    here->interp->gc.generations[0].count = s->num_new;
+    if (s->is_collecting) PyGC_Enable();
+}
+
+/* Before whatever may make objects of the collector's, or needs the stack; most events come without. */
+static inline void quiet(Thread *t) {
+    if (t->is_aside) return;
+    t->is_aside = true;
+    step_aside(&t->aside);
+}
+
+/* Before our Python code: a signal's handler, which is the program's, runs before it and not in it. */
+static void step_out(Thread *t) {
+    if (!t->has_asked && t->what != PyTrace_CALL) {
+        t->has_asked = true;
+        if (t->is_aside) step_back(&t->aside);
+        t->is_aside = false;
+        if (PyErr_CheckSignals() < 0) PyErr_Fetch(&t->signal[0], &t->signal[1], &t->signal[2]);
+    }
+    quiet(t);
+}
+
+/* The event is over. True: a signal's exception is set. */
+static inline bool came_back(Thread *t) {
+    if (!t->is_aside) return false;
+    step_back(&t->aside);
+    t->is_aside = t->has_asked = false;
+    if (t->signal[0] == NULL) return false;
+    PyErr_Restore(t->signal[0], t->signal[1], t->signal[2]);
+    t->signal[0] = t->signal[1] = t->signal[2] = NULL;
+    return true;
+}
 
 static inline uint64_t mix(uint64_t h, uint64_t x) {
     h ^= x + 0x9E3779B97F4A7C15ull + (h << 6) + (h >> 2);
@@ -334,10 +399,28 @@ static Class *class_add(Engine *e, PyTypeObject *type, Kind kind, PyObject *text
     return found->text ? found : NULL;
 }
 
-/* NULL with an exception set where the description fails. */
-static Class *class_of(Engine *e, PyTypeObject *type) {
-    Class *found = classes_slot(&e->classes, type);
-    if (found->type != NULL) return found;
+/* Descriptions of earlier recordings, of classes that have not been changed since: the interpreter gives a class another
+   version then, and never one that any class had before. It keeps no class alive. */
+static struct Described {
+    PyTypeObject *type; /* borrowed, perhaps dead */
+    unsigned int version;
+    PyObject *name, *text;
+    Kind kind;
+} described[512];
+
+static struct Described *described_slot(PyTypeObject *type) {
+    if (!(type->tp_flags & Py_TPFLAGS_HEAPTYPE) || type->tp_version_tag == 0) return NULL;
+#if PY_VERSION_HEX < 0x030D0000
+    if (!(type->tp_flags & Py_TPFLAGS_VALID_VERSION_TAG)) return NULL;
+#endif
+    return &described[((uintptr_t)type >> 5 ^ type->tp_version_tag) % (sizeof described / sizeof *described)];
+}
+
+static Class *class_new(Engine *e, PyTypeObject *type) {
+    struct Described *known = described_slot(type);
+    PyObject *name = known ? ((PyHeapTypeObject *)type)->ht_name : NULL;
+    if (known && known->type == type && known->version == type->tp_version_tag && known->name == name)
+        return class_add(e, type, known->kind, known->text);
     PyObject *pair = PyObject_CallOneArg(e->describe, (PyObject *)type);
     if (pair == NULL) return NULL;
     const char *kind = PyUnicode_AsUTF8(PyTuple_GET_ITEM(pair, 0));
@@ -347,9 +430,27 @@ static Class *class_of(Engine *e, PyTypeObject *type) {
         : !strcmp(kind, "exception") ? K_EXCEPTION
         : !strcmp(kind, "constant") ? K_CONSTANT
         : !strcmp(kind, "function") ? K_FUNCTION : K_OTHER;
-    found = class_add(e, type, which, text == Py_None ? NULL : text);
+    if (text == Py_None) text = NULL;
+    known = described_slot(type);
+    if (known) {
+        known->type = type;
+        known->version = type->tp_version_tag;
+        known->kind = which;
+        Py_XSETREF(known->name, Py_NewRef(((PyHeapTypeObject *)type)->ht_name));
+        Py_XINCREF(text);
+        Py_XSETREF(known->text, text);
+    }
+    Class *found = class_add(e, type, which, text);
     Py_DECREF(pair);
     return found;
+}
+
+/* NULL with an exception set where the description fails. */
+static inline Class *class_of(Thread *t, PyTypeObject *type) {
+    Class *found = classes_slot(&t->engine->classes, type);
+    if (found->type != NULL) return found;
+    step_out(t);
+    return class_new(t->engine, type);
 }
 
 /* -- attributes of an instance: as its `__dict__` would hold them, which is not made for us to look at ------------- */
@@ -423,7 +524,6 @@ enum { BELOW = 1, AGAIN = 2 }; /* one that follows, or the one so many levels up
 #define MAX_WORDS 65536
 #define MAX_LEVEL 100
 #define MAX_ROUNDS 200
-#define OUR_LEVELS 60 /* of Python code, which is never deep */
 
 /* 1: every text of `value` is what it was; 0: perhaps not. */
 static int still(Thread *t, const Words *w, Py_ssize_t *at, PyObject *value, int level);
@@ -500,7 +600,7 @@ typedef struct {
     Buf *out;
     Py_ssize_t start;     /* of the text in `out` */
     Py_ssize_t num_chars; /* of the text, which are not its bytes */
-    Py_ssize_t max_chars; /* -1: none */
+    Py_ssize_t max_chars;
     uint64_t hash;
     int num_muted;        /* containers around this place of which no more is shown */
     bool is_cut, is_over, keeps; /* is_over: the text is long enough; keeps: a snapshot is taken */
@@ -541,8 +641,21 @@ static int pen_put_utf8(Pen *p, const char *text, Py_ssize_t len) {
 }
 
 static int pen_put_str(Pen *p, PyObject *text) { /* a str as it is */
+    if (PyUnicode_IS_COMPACT_ASCII(text)) { /* most often all of it means in JSON what it means here */
+        Py_ssize_t len = PyUnicode_GET_LENGTH(text), i = 0;
+        const char *from = (const char *)PyUnicode_1BYTE_DATA(text);
+        if (buf_room(p->out, len) < 0) return -1;
+        char *out = p->out->data + p->out->len;
+        for (; i < len && IS_PLAIN[(unsigned char)from[i]]; i++) out[i] = from[i];
+        if (i == len) {
+            p->out->len += len;
+            p->num_chars += len;
+            return 0;
+        }
+    }
     if (PyUnicode_IS_COMPACT_ASCII(text))
         return pen_put_utf8(p, (const char *)PyUnicode_1BYTE_DATA(text), PyUnicode_GET_LENGTH(text));
+    quiet(p->t);
     PyObject *bytes = utf8_of(text, &p->t->is_odd);
     if (bytes == NULL) return -1;
     int done = pen_put_utf8(p, PyBytes_AS_STRING(bytes), PyBytes_GET_SIZE(bytes));
@@ -556,6 +669,7 @@ static int pen_put_class(Pen *p, Class *cls) {
 }
 
 static int pen_put_repr(Pen *p, PyObject *atom) {
+    quiet(p->t);
     PyObject *text = PyObject_Repr(atom);
     if (text == NULL) return -1;
     int done = pen_put_str(p, text);
@@ -569,9 +683,7 @@ static int pen_put_quoted(Pen *p, const char *text, Py_ssize_t len) {
     char *out = p->out->data + p->out->len;
     *out++ = '\'';
     Py_ssize_t i = 0;
-    while (i < len && IS_PLAIN[(unsigned char)text[i]]) i++;
-    memcpy(out, text, i);
-    out += i;
+    for (; i < len && IS_PLAIN[(unsigned char)text[i]]; i++) *out++ = text[i];
     Py_ssize_t num_chars = len + 2;
     if (i < len) {
         char quote = memchr(text, '\'', len) && !memchr(text, '"', len) ? '"' : '\'';
@@ -647,19 +759,39 @@ static int hash_atom(Pen *p, Class *cls, PyObject *value) {
     return 0;
 }
 
+/* False: too large for this. */
+static inline bool small_int(PyObject *value, long long *number) {
+#if PY_VERSION_HEX < 0x030C0000
+    Py_ssize_t size = Py_SIZE(value);
+    if (size < -1 || size > 1) return false;
+    *number = size == 0 ? 0 : size * (long long)((PyLongObject *)value)->ob_digit[0];
+    return true;
+#else
+    if (!PyUnstable_Long_IsCompact((PyLongObject *)value)) return false;
+    *number = PyUnstable_Long_CompactValue((PyLongObject *)value);
+    return true;
+#endif
+}
+
+static inline int pen_put_int(Pen *p, long long number) {
+    if (buf_room(p->out, 20) < 0) return -1;
+    char *out = p->out->data + p->out->len, *end = digits_of(number, out);
+    p->out->len += end - out;
+    p->num_chars += end - out;
+    return 0;
+}
+
 static int pen_atom(Pen *p, Class *cls, PyObject *value) {
     switch (cls->kind) {
     case K_INT: {
+        long long small;
+        if (small_int(value, &small)) return pen_put_int(p, small);
         int overflow;
         long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
-        if (overflow) return pen_put_repr(p, value);
-        Py_ssize_t before = p->out->len;
-        if (buf_put_int(p->out, number) < 0) return -1;
-        p->num_chars += p->out->len - before;
-        return 0;
+        return overflow ? pen_put_repr(p, value) : pen_put_int(p, number);
     }
     case K_STR: {
-        Py_ssize_t len = PyUnicode_GET_LENGTH(value), num_left = p->max_chars >= 0 ? len - p->max_chars : 0;
+        Py_ssize_t len = PyUnicode_GET_LENGTH(value), num_left = len - p->max_chars;
         if (num_left > 0) len = p->max_chars;
         if (PyUnicode_IS_COMPACT_ASCII(value)) {
             if (pen_put_quoted(p, (const char *)PyUnicode_1BYTE_DATA(value), len) < 0) return -1;
@@ -677,7 +809,7 @@ static int pen_atom(Pen *p, Class *cls, PyObject *value) {
         return pen_put_count(p, "", num_left, "");
     }
     case K_BYTES: {
-        Py_ssize_t len = PyBytes_GET_SIZE(value), num_left = p->max_chars >= 0 ? len - p->max_chars : 0;
+        Py_ssize_t len = PyBytes_GET_SIZE(value), num_left = len - p->max_chars;
         if (PEN_PUT(p, "b") < 0 || pen_put_quoted(p, PyBytes_AS_STRING(value), num_left > 0 ? p->max_chars : len) < 0) return -1;
         if (num_left <= 0) return 0;
         p->is_cut = true;
@@ -687,10 +819,7 @@ static int pen_atom(Pen *p, Class *cls, PyObject *value) {
     case K_FLOAT: {
         double number = PyFloat_AS_DOUBLE(value);
         if (number > -1e15 && number < 1e15 && number == (double)(long long)number && (number != 0 || !signbit(number))) {
-            Py_ssize_t before = p->out->len;
-            if (buf_put_int(p->out, (long long)number) < 0) return -1;
-            p->num_chars += p->out->len - before;
-            return PEN_PUT(p, ".0");
+            return pen_put_int(p, (long long)number) < 0 ? -1 : PEN_PUT(p, ".0");
         }
         char *text = PyOS_double_to_string(number, 'r', 0, Py_DTSF_ADD_DOT_0, NULL);
         if (text == NULL) return -1;
@@ -710,7 +839,7 @@ static int pen_atom(Pen *p, Class *cls, PyObject *value) {
 
 static inline int keep_word(Pen *p, uintptr_t word) { return p->keeps ? words_put(&p->t->words, word) : 0; }
 
-static int keep_ref(Pen *p, PyObject *atom) {
+static inline int keep_ref(Pen *p, PyObject *atom) {
     if (!p->keeps) return 0;
 #if PY_VERSION_HEX >= 0x030C0000
     if (_Py_IsImmortal(atom)) return 0;
@@ -720,7 +849,7 @@ static int keep_ref(Pen *p, PyObject *atom) {
     return 0;
 }
 
-static inline void pen_look_over(Pen *p) { p->is_over = p->max_chars >= 0 && p->num_chars > p->max_chars; }
+static inline void pen_look_over(Pen *p) { p->is_over = p->num_chars > p->max_chars; }
 
 static int pen_container(Pen *p, Class *cls, PyObject *value, int level);
 
@@ -730,13 +859,17 @@ static int unknown(Thread *t, PyTypeObject *type) {
     return UNKNOWN;
 }
 
-static int pen_value(Pen *p, PyObject *value, int level) {
-    Class *cls = classes_slot(&p->t->engine->classes, Py_TYPE(value));
-    if (cls->type == NULL) return unknown(p->t, Py_TYPE(value));
+static inline int pen_value(Pen *p, PyObject *value, int level) {
+    PyTypeObject *type = Py_TYPE(value);
+    Class *cls = classes_slot(&p->t->engine->classes, type);
+    if (cls->type == NULL) return unknown(p->t, type);
     if (!IS_ATOM(cls->kind)) return pen_container(p, cls, value, level);
-    if (p->keeps) {
-        if (p->t->words.len > MAX_WORDS) return NOT_OURS;
-        if (words_put(&p->t->words, (uintptr_t)value) < 0 || keep_ref(p, value) < 0) return FAILED;
+    if (keep_word(p, (uintptr_t)value) < 0 || keep_ref(p, value) < 0) return FAILED;
+    long long number;
+    if (type == &PyLong_Type && WRITES(p) && small_int(value, &number)) {
+        if (pen_put_int(p, number) < 0) return FAILED;
+        pen_look_over(p);
+        return TAKEN;
     }
     if (!WRITES(p)) return hash_atom(p, cls, value) < 0 ? FAILED : TAKEN;
     if (pen_atom(p, cls, value) < 0) {
@@ -795,7 +928,7 @@ static int pen_rest(Pen *p, Py_ssize_t num_left, bool is_first, const char *clos
 static int pen_container(Pen *p, Class *cls, PyObject *value, int level) {
     Thread *t = p->t;
     Engine *e = t->engine;
-    if (level >= MAX_LEVEL || cls->kind == K_OTHER || (p->keeps && t->words.len > MAX_WORDS)) return NOT_OURS;
+    if (level >= MAX_LEVEL || cls->kind == K_OTHER) return NOT_OURS;
     const char *open = "", *close = "]", *again = "[...]";
     Py_ssize_t size = 0;
     PyObject **items = NULL, *item, *key;
@@ -843,6 +976,7 @@ static int pen_container(Pen *p, Class *cls, PyObject *value, int level) {
     if (level && keep_word(p, BELOW) < 0) return FAILED;
     t->above[level] = value;
     Py_ssize_t begin = t->words.len;
+    if (p->keeps && begin + size > MAX_WORDS) return NOT_OURS;
     if (keep_word(p, (uintptr_t)cls->type) < 0 || keep_word(p, (uintptr_t)size << 1) < 0) return FAILED;
     if (!WRITES(p)) {
         p->hash = cls->text ? hash_of(p->hash, PyBytes_AS_STRING(cls->text), PyBytes_GET_SIZE(cls->text)) : mix(p->hash, (uintptr_t)cls->type);
@@ -850,7 +984,7 @@ static int pen_container(Pen *p, Class *cls, PyObject *value, int level) {
     } else if (cls->text ? pen_put_class(p, cls) < 0 : pen_put(p, open, strlen(open)) < 0) {
         return FAILED;
     }
-    Py_ssize_t limit = e->max_depth >= 0 && level >= e->max_depth ? 0 : e->max_items >= 0 && size > e->max_items ? e->max_items : size;
+    Py_ssize_t limit = level >= e->max_depth ? 0 : size > e->max_items ? e->max_items : size;
     const bool is_sequence = cls->kind == K_LIST || cls->kind == K_TUPLE || cls->kind == K_EXCEPTION;
     Py_ssize_t pos = 0, i = 0;
     Py_hash_t hash;
@@ -942,6 +1076,7 @@ static Look seen_text(Thread *t, Seen *s, bool is_cut, uint64_t hash, bool has_h
 
 static Look look_other(Thread *t, PyObject *value, Seen *s) {
     Engine *e = t->engine;
+    step_out(t);
     PyObject *found = PyObject_CallMethod(e->writer, "look", "OO", value, s->other ? s->other : Py_None);
     if (found == NULL) return ERROR;
     if (found == s->other) { Py_DECREF(found); return SAME; }
@@ -956,7 +1091,7 @@ static Look look_other(Thread *t, PyObject *value, Seen *s) {
     refs_clear(&s->refs);
     s->words.len = 0;
     s->has_words = false;
-    Pen pen = {t, &t->json, 0, 0, -1};
+    Pen pen = {t, &t->json, 0, 0, PY_SSIZE_T_MAX};
     t->json.len = 0;
     if (PUT(&t->json, "\"") < 0 || pen_put_str(&pen, text) < 0 || PUT(&t->json, "\"") < 0) { Py_DECREF(found); return ERROR; }
     Look look = seen_text(t, s, is_cut, 0, false);
@@ -973,7 +1108,7 @@ static int write_atom(Pen *p, Class *cls, PyObject *value) {
         PyErr_Clear();
         return NOT_OURS;
     }
-    if (!p->is_cut && p->max_chars >= 0 && p->num_chars > p->max_chars && pen_cut(p) < 0) return FAILED;
+    if (!p->is_cut && p->num_chars > p->max_chars && pen_cut(p) < 0) return FAILED;
     return PUT(p->out, "\"") < 0 ? FAILED : TAKEN;
 }
 
@@ -988,8 +1123,8 @@ static int write_value(Pen *p, Class *cls, PyObject *value) {
     int done = UNKNOWN;
     for (int round = 0; done == UNKNOWN && round < MAX_ROUNDS; round++) {
         if (round) {
-            if (class_of(e, (PyTypeObject *)t->unknown) == NULL) return FAILED;
-            cls = class_of(e, Py_TYPE(value)); /* the table may have moved */
+            if (class_of(t, (PyTypeObject *)t->unknown) == NULL) return FAILED;
+            cls = class_of(t, Py_TYPE(value)); /* the table may have moved */
             if (cls == NULL) return FAILED;
         }
         *p = fresh;
@@ -1006,13 +1141,13 @@ static int write_value(Pen *p, Class *cls, PyObject *value) {
         refs_clear(&t->refs);
         return NOT_OURS;
     }
-    if (p->max_chars >= 0 && p->num_chars > p->max_chars && pen_cut(p) < 0) return FAILED;
+    if (p->num_chars > p->max_chars && pen_cut(p) < 0) return FAILED;
     return PUT(p->out, "\"") < 0 ? FAILED : TAKEN;
 }
 
 static Look look_now(Thread *t, PyObject *value, Seen *s) {
     Engine *e = t->engine;
-    Class *cls = class_of(e, Py_TYPE(value));
+    Class *cls = class_of(t, Py_TYPE(value));
     if (cls == NULL) return ERROR;
     Pen pen = {t, &t->json, 0, 0, e->max_chars};
     t->json.len = 0;
@@ -1109,6 +1244,7 @@ static int tape_end(Thread *t, Py_ssize_t start) {
     }
     e->is_spent = true;
     t->tape.len = start;
+    step_out(t);
     PyObject *done = PyObject_CallMethod(e->owner, "over_budget", NULL);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
@@ -1125,6 +1261,7 @@ static inline PyObject *place_of(Thread *t, Code *c, int line) {
 }
 
 static PyObject *new_place(Thread *t, Code *c, int line) {
+    step_out(t);
     int index = line - c->first_line;
     if (index < 0 || index >= c->num_lines) {
         int first = c->num_lines == 0 || line < c->first_line ? line : c->first_line;
@@ -1204,6 +1341,7 @@ static inline PyObject *slot_value(IFrame *frame, PyCodeObject *code, const Name
 }
 
 static int put_names(Thread *t, Activation *a, bool is_full) {
+    step_out(t);
     PyFrameObject *py_frame = PyEval_GetFrame();
     PyObject *names = PyObject_CallMethod(a->helper, "locals_json", "OO", py_frame, is_full ? Py_True : Py_False);
     if (names == NULL) return -1;
@@ -1293,7 +1431,7 @@ static int put_locals(Thread *t, Activation *a, bool is_full, bool has_started) 
 /* `,"value":"..."` of a value that is shown once. */
 static int put_value(Thread *t, PyObject *value) {
     if (PUT(&t->tape, ",\"value\":") < 0) return -1;
-    Class *cls = class_of(t->engine, Py_TYPE(value));
+    Class *cls = class_of(t, Py_TYPE(value));
     if (cls == NULL) return -1;
     Py_ssize_t begin = t->tape.len;
     Pen pen = {t, &t->tape, 0, 0, t->engine->max_chars};
@@ -1435,12 +1573,8 @@ static void code_free(Code *c) {
     PyMem_RawFree(c);
 }
 
-/* NULL with an exception set on failure; `info` NULL in it where the code is out of scope. */
-static Code *code_of(Engine *e, PyCodeObject *code) {
+static Code *code_new(Engine *e, PyCodeObject *code) {
     Codes *codes = e->codes;
-    if (codes->table == NULL && codes_grow(codes) < 0) return NULL;
-    Code *found = *codes_slot(codes, code);
-    if (found != NULL) return found;
     PyObject *info = PyObject_CallMethod(e->scope, "info_of", "O", code);
     if (info == NULL) return NULL;
     Code *c = PyMem_RawCalloc(1, sizeof *c);
@@ -1482,6 +1616,16 @@ static Code *code_of(Engine *e, PyCodeObject *code) {
     return c;
 }
 
+/* NULL with an exception set on failure; `info` NULL in it where the code is out of scope. */
+static inline Code *code_of(Thread *t, PyCodeObject *code) {
+    Codes *codes = t->engine->codes;
+    if (codes->table == NULL && codes_grow(codes) < 0) return NULL;
+    Code *found = *codes_slot(codes, code);
+    if (found != NULL) return found;
+    step_out(t);
+    return code_new(t->engine, code);
+}
+
 /* -- activations -------------------------------------------------------------------------------------------------- */
 
 static Activation *push(Thread *t, Code *c, IFrame *frame) {
@@ -1511,6 +1655,7 @@ static Activation *push(Thread *t, Code *c, IFrame *frame) {
     a->fold_line = 0;
     a->fold_jumped = false;
     if (!c->is_function) {
+        step_out(t);
         a->helper = PyObject_CallMethod(t->engine->owner, "names_of", "Oi", c->info, a->depth);
         if (a->helper == NULL) { activation_free(a); return NULL; }
     }
@@ -1614,6 +1759,7 @@ static int on_call(Thread *t, const Place *at, Code *c) {
     Engine *e = t->engine;
     if (!e->has_entry) {
         e->has_entry = true;
+        quiet(t);
         if (PyObject_SetAttrString(e->owner, "entry", c->info) < 0) return -1;
     }
     Activation *a = push(t, c, at->frame);
@@ -1667,6 +1813,7 @@ static int on_return(Thread *t, Activation *a, const Place *at, PyObject *value)
     PyObject *shown = value == NULL || (cause && !strcmp(cause, "unwind")) ? Py_None : value;
     Py_INCREF(shown);
     if (c->is_async_generator && cause && !strcmp(cause, "yield")) {
+        step_out(t);
         PyObject *inner = PyObject_CallMethod(e->owner, "unwrapped", "O", shown);
         if (inner == NULL) { Py_DECREF(shown); return -1; }
         Py_SETREF(shown, inner);
@@ -1707,6 +1854,7 @@ static int ended(Thread *t, int done, Py_ssize_t start) {
         t->was_displaced = true;
         return -1;
     }
+    quiet(t);
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
     PyErr_NormalizeException(&type, &value, &traceback);
@@ -1731,7 +1879,7 @@ static int on_event_now(Thread *t, const Place *at, int what, PyObject *arg) {
     Py_ssize_t start = t->tape.len;
     if (what == PyTrace_CALL) {
         if (!t->is_live) return 0;
-        Code *c = code_of(e, at->code);
+        Code *c = code_of(t, at->code);
         if (c != NULL && c->info == NULL) return 1;
         int height = t->height, done = ended(t, c == NULL ? -1 : on_call(t, at, c), start);
         if (done < 0 && t->height > height) pop(t, t->stack[height]); /* nobody tells us of its end */
@@ -1750,55 +1898,25 @@ static int on_event_now(Thread *t, const Place *at, int what, PyObject *arg) {
     return ended(t, done, start);
 }
 
-/* What the program must not notice of the code that we run in between. */
-typedef struct {
-    PyObject *type, *value, *traceback; /* of a signal: the program's handler runs before our code, not in it */
-    int is_collecting, num_new;         /* our objects bring none of the program's finalizers about, now or later */
-} Aside;
-
-static void step_aside(Aside *s, int what) {
-    s->type = NULL;
-    if (what != PyTrace_CALL && PyErr_CheckSignals() < 0) PyErr_Fetch(&s->type, &s->value, &s->traceback);
-    PyThreadState *here = PyThreadState_Get();
-    s->is_collecting = PyGC_Disable();
-    s->num_new = here->interp->gc.generations[0].count;
-#if PY_VERSION_HEX < 0x030C0000
-    here->recursion_remaining += OUR_LEVELS; /* our code finds room at the end of the program's stack too */
-#else
-    here->py_recursion_remaining += OUR_LEVELS;
-    here->c_recursion_remaining += OUR_LEVELS;
-#endif
-}
-
-/* True: a signal's exception is set. */
-static bool step_back(Aside *s) {
-    PyThreadState *here = PyThreadState_Get();
-#if PY_VERSION_HEX < 0x030C0000
-    here->recursion_remaining -= OUR_LEVELS;
-#else
-    here->py_recursion_remaining -= OUR_LEVELS;
-    here->c_recursion_remaining -= OUR_LEVELS;
-#endif
-    here->interp->gc.generations[0].count = s->num_new;
-    if (s->is_collecting) PyGC_Enable();
-    if (s->type == NULL) return false;
-    PyErr_Restore(s->type, s->value, s->traceback);
-    return true;
-}
-
 static int on_event(Thread *t, const Place *at, int what, PyObject *arg) {
-    Aside aside;
-    step_aside(&aside, what);
+    t->what = what;
     int done = on_event_now(t, at, what, arg);
-    return step_back(&aside) ? -1 : done;
+    return came_back(t) ? -1 : done;
 }
 
 /* -- mechanism: the trace function -------------------------------------------------------------------------------- */
 
-static Place place_in(PyFrameObject *py_frame) {
+static inline Place place_in(PyFrameObject *py_frame) {
+    IFrame *frame = py_frame->f_frame;
+#if PY_VERSION_HEX < 0x030C0000
+    int line = py_frame->f_lineno > 0 ? py_frame->f_lineno : PyFrame_GetLineNumber(py_frame);
+    int at = _PyInterpreterFrame_LASTI(frame);
+    return (Place){frame, frame->f_code, at < 0 ? -1 : at * (int)sizeof(_Py_CODEUNIT), line};
+#else
     PyCodeObject *code = PyFrame_GetCode(py_frame);
     Py_DECREF(code); /* the frame holds it */
-    return (Place){py_frame->f_frame, code, PyFrame_GetLasti(py_frame), PyFrame_GetLineNumber(py_frame)};
+    return (Place){frame, code, PyFrame_GetLasti(py_frame), PyFrame_GetLineNumber(py_frame)};
+#endif
 }
 
 static int trace(PyObject *self, PyFrameObject *py_frame, int what, PyObject *arg) {
@@ -1814,10 +1932,13 @@ static int trace(PyObject *self, PyFrameObject *py_frame, int what, PyObject *ar
 #if PY_VERSION_HEX >= 0x030C0000
 
 /* Borrowed; NULL: a thread that is not recorded, or an error. */
-static Thread *thread_here(Engine *e) {
-    uint64_t id = PyThreadState_Get()->id;
+static inline Thread *thread_here(Engine *e, PyThreadState *state) {
+    uint64_t id = state->id;
     if (e->last_id == id) return e->last_thread;
+    Aside aside;
+    step_aside(&aside);
     PyObject *found = PyObject_CallMethod(e->owner, "thread_here", NULL);
+    step_back(&aside);
     if (found == NULL) return NULL;
     e->last_id = id;
     e->last_thread = found == Py_None ? NULL : (Thread *)found;
@@ -1834,20 +1955,19 @@ static int line_of(Code *c, int offset) {
     return *line;
 }
 
-static int monitored_now(Engine *e, PyObject *code, int what, PyObject *arg, int line) {
-    Thread *t = thread_here(e);
-    if (t == NULL) return PyErr_Occurred() ? -1 : 0;
-    IFrame *frame = _PyThreadState_GetFrame(PyThreadState_Get());
+static int monitored_now(Engine *e, Thread *t, PyThreadState *state, PyObject *code, int what, PyObject *arg, int line) {
+    IFrame *frame = _PyThreadState_GetFrame(state);
     Place at = {frame, (PyCodeObject *)code, _PyInterpreterFrame_LASTI(frame) * (int)sizeof(_Py_CODEUNIT), line};
     if (what != PyTrace_CALL) {
         Activation *a = activation_of(t, &at);
         if (a == NULL) return 0;
         if (line < 0) at.line = line_of(a->code, at.offset);
     } else if (t->is_live) {
-        Code *c = code_of(e, at.code);
+        Code *c = code_of(t, at.code);
         if (c != NULL && c->info == NULL) return 1;
         if (c != NULL && c->watched_by != e->serial) {
             c->watched_by = e->serial;
+            step_out(t);
             PyObject *done = PyObject_CallMethod(e->owner, "watch", "O", code);
             if (done == NULL) c = NULL;
             Py_XDECREF(done);
@@ -1859,11 +1979,16 @@ static int monitored_now(Engine *e, PyObject *code, int what, PyObject *arg, int
 }
 
 /* `line` -1: the one of the frame's instruction. Returns what the interpreter expects of a callback. */
-static PyObject *monitored(Engine *e, PyObject *code, int what, PyObject *arg, int line) {
-    Aside aside;
-    step_aside(&aside, what);
-    int done = monitored_now(e, code, what, arg, line);
-    if (step_back(&aside) || done < 0) return NULL;
+static inline PyObject *monitored(Engine *e, PyObject *code, int what, PyObject *arg, int line) {
+    PyThreadState *state = PyThreadState_Get();
+    Thread *t = thread_here(e, state);
+    if (t == NULL) {
+        if (PyErr_Occurred()) return NULL;
+        Py_RETURN_NONE;
+    }
+    t->what = what;
+    int done = monitored_now(e, t, state, code, what, arg, line);
+    if (came_back(t) || done < 0) return NULL;
     return Py_NewRef(done == 1 && what == PyTrace_CALL ? e->disable : Py_None);
 }
 
@@ -2093,7 +2218,7 @@ static PyTypeObject CodesType = {
 static int limit_of(PyObject *options, const char *name, Py_ssize_t *into) {
     PyObject *value = PyObject_GetAttrString(options, name);
     if (value == NULL) return -1;
-    *into = value == Py_None ? -1 : PyLong_AsSsize_t(value);
+    *into = value == Py_None ? PY_SSIZE_T_MAX : PyLong_AsSsize_t(value);
     Py_DECREF(value);
     return PyErr_Occurred() ? -1 : 0;
 }

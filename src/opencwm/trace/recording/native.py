@@ -34,7 +34,7 @@ from .shapes import class_name, exception, nameless
 SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "native.c")
 VERSIONS = ((3, 11), (3, 13))
 """First and last version of the interpreter whose frames `native.c` knows."""
-_FLAGS = ["-O2", "-DNDEBUG", "-fPIC", "-shared", "-fno-strict-aliasing", "-fwrapv"]
+_FLAGS = ["-O3", "-DNDEBUG", "-fPIC", "-fno-plt", "-shared", "-fno-strict-aliasing", "-fwrapv"]
 
 _loaded: List[Optional[ModuleType]] = []
 
@@ -203,13 +203,13 @@ class NativeEngine(SettraceEngine):
     name = "native"
     mechanism = "settrace"
 
-    def __init__(self, options: Options, scope: Scope) -> None:
-        super().__init__(options, scope)
+    def _new_budget(self) -> Any:
         module = load()
         assert module is not None, "`engine` looks first"
+        options, scope = self.options, self.scope
         if scope.codes is None:
             scope.codes = module.Codes()
-        self.native = module.Engine(
+        self.native: Any = module.Engine(
             weakref.proxy(self),
             options,
             scope,
@@ -227,9 +227,10 @@ class NativeEngine(SettraceEngine):
             tuple(_LOOP_OPS),
             None if _MONITORING is None else _MONITORING.DISABLE,
         )
-        self.budget = self.native
-        self._main: Any = NativeThread(self)
-        self.threads: List[Any] = [self._main]
+        return self.native
+
+    def _thread(self) -> Any:
+        return NativeThread(self)
 
     def start(self) -> None:
         self._before = (sys.gettrace(), getattr(threading, "_trace_hook", None))
@@ -247,7 +248,7 @@ class NativeEngine(SettraceEngine):
             thread.native.called(py_frame)
 
     def _new_thread(self) -> Any:
-        thread: Any = NativeThread(self)
+        thread = self._thread()
         thread.is_live = self._main.is_live
         self.threads.append(thread)
         return thread
@@ -263,6 +264,21 @@ class NativeEngine(SettraceEngine):
 
 
 _MONITORING: Any = getattr(sys, "monitoring", None)
+_CALLBACKS: List[Tuple[int, str]] = [
+    (getattr(_MONITORING.events, event), callback)
+    for callback, events in (
+        ("at_start", ("PY_START", "PY_RESUME")),
+        ("at_throw", ("PY_THROW",)),
+        ("at_line", ("LINE",)),
+        ("at_jump", ("JUMP",)),
+        ("at_return", ("PY_RETURN", "PY_YIELD")),
+        ("at_unwind", ("PY_UNWIND",)),
+        ("at_exception", ("RAISE", "STOP_ITERATION")),
+    )
+    for event in events
+    if _MONITORING is not None
+]
+"""What `sys.monitoring` tells of, and the method of `native.c`'s engine that is told."""
 
 
 class MonitoringEngine(NativeEngine):
@@ -287,17 +303,8 @@ class MonitoringEngine(NativeEngine):
         self._tool = tool
         _MONITORING.use_tool_id(tool, "opencwm")
         native = self.native
-        for callback, names in (
-            (native.at_start, ("PY_START", "PY_RESUME")),
-            (native.at_throw, ("PY_THROW",)),
-            (native.at_line, ("LINE",)),
-            (native.at_jump, ("JUMP",)),
-            (native.at_return, ("PY_RETURN", "PY_YIELD")),
-            (native.at_unwind, ("PY_UNWIND",)),
-            (native.at_exception, ("RAISE", "STOP_ITERATION")),
-        ):
-            for name in names:
-                _MONITORING.register_callback(self._tool, getattr(events, name), callback)
+        for event, callback in _CALLBACKS:
+            _MONITORING.register_callback(tool, event, getattr(native, callback))
         self._local = events.LINE | events.JUMP | events.PY_RETURN | events.PY_YIELD | events.STOP_ITERATION
         here = threading.get_ident()
         self._strangers = set(sys._current_frames()) - {here}
@@ -311,6 +318,8 @@ class MonitoringEngine(NativeEngine):
             thread.is_live = False
         self.stop_watching()
         if self._tool >= 0:
+            for event, _ in _CALLBACKS:
+                _MONITORING.register_callback(self._tool, event, None)
             _MONITORING.free_tool_id(self._tool)
             self._tool = -1
         return True

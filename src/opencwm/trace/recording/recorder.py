@@ -9,12 +9,15 @@ for all others. What the program does (raise, exit, run over its budget) is the 
 
 from __future__ import annotations
 
+import itertools
+import operator
 import os
 import platform
 import sys
 import threading
+from functools import lru_cache
 from types import CodeType, ModuleType
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from . import native
 from .engine import BudgetStop, SettraceEngine, Tape
@@ -22,6 +25,7 @@ from .frame import FORMAT, Trace, dump
 from .kept_builtins import __builtins__ as __builtins__  # type: ignore[attr-defined,no-redef,unused-ignore]
 from .options import Options
 from .scope import START_MARKER, Scope, shared_scope
+from .source import SourceFile
 from .stage import WRAPPER, Program, Stage, framed
 from .values import Writer
 
@@ -56,6 +60,7 @@ class Recorder:
         """One per trace, the entry's thread first; there when the block is left."""
         self._program = program
         self._tapes: List[Tape] = []
+        self._origin: Tuple[Dict[str, Any], str] = ({}, "{}")
         self._is_displaced = False
 
     def __enter__(self) -> Recorder:
@@ -78,6 +83,7 @@ class Recorder:
             text = Writer(self.options).text(exc)[0]
         elif outcome == "displaced":
             text = self.engine.failure
+        self._origin = _origin(self.engine.name, self.engine.mechanism, self.options, *self._context())
         for i, thread in enumerate(list(self.engine.threads)):
             if i == 0 or thread.tape.num_frames:
                 self._tapes.append(thread.tape)
@@ -96,7 +102,13 @@ class Recorder:
     def lines(self) -> List[str]:
         """The traces as lines of a trace file, without their newlines."""
         pairs = zip(self.headers, self._tapes)  # noqa: B905
-        return [tape.text('{"header":' + dump(header) + ',"frames":[', "]}") for header, tape in pairs]
+        return [tape.text('{"header":' + self._header_json(header) + ',"frames":[', "]}") for header, tape in pairs]
+
+    def _header_json(self, header: Dict[str, Any]) -> str:
+        origin, text = self._origin
+        if not all(map(operator.eq, header.values(), origin.values())):  # a header is its reader's to change
+            return dump(header)
+        return text[:-1] + "," + dump(dict(itertools.islice(header.items(), len(origin), None)))[1:]
 
     def _outcome(self, exc: Optional[BaseException], is_exit: bool) -> str:
         if self.engine.budget.is_spent:
@@ -108,18 +120,10 @@ class Recorder:
         return "returned" if exc is None else "raised"
 
     def _header(self, tape: Tape, thread: int, outcome: str, exception: Optional[str]) -> Dict[str, Any]:
-        context, entry = self._context()
+        origin, _ = self._origin
         return {
-            "format": FORMAT,
-            "python": platform.python_version(),
-            "implementation": platform.python_implementation(),
-            "engine": self.engine.name,
-            "mechanism": self.engine.mechanism,
-            "tested": TESTED[0] <= sys.version_info[:2] <= TESTED[1],
-            "options": self.options.to_dict(),
-            "hash_seed": hash_seed(),
-            "context": context,
-            "entry": entry,
+            **origin,
+            "options": dict(origin["options"]),
             "thread": thread,
             "outcome": outcome,
             "exception": exception,
@@ -135,10 +139,33 @@ class Recorder:
         info = self.engine.entry
         if info is None:
             return "\n", ""
-        lines = list(info.source.lines)
-        if info.is_function and info.call_line <= len(lines):
-            lines[info.call_line - 1] += START_MARKER
-        return framed("\n".join(lines)), info.code.co_name
+        return _context_of(info.source, info.call_line if info.is_function else 0), info.code.co_name
+
+
+@lru_cache(maxsize=32)
+def _context_of(source: SourceFile, line_no: int) -> str:
+    lines = list(source.lines)
+    if 0 < line_no <= len(lines):
+        lines[line_no - 1] += START_MARKER
+    return framed("\n".join(lines))
+
+
+@lru_cache(maxsize=32)
+def _origin(engine: str, mechanism: str, options: Options, context: str, entry: str) -> "tuple[Dict[str, Any], str]":
+    """What a header says of how a trace was made: the same for all recordings of one function; and its JSON."""
+    origin = {
+        "format": FORMAT,
+        "python": platform.python_version(),
+        "implementation": platform.python_implementation(),
+        "engine": engine,
+        "mechanism": mechanism,
+        "tested": TESTED[0] <= sys.version_info[:2] <= TESTED[1],
+        "options": options.to_dict(),
+        "hash_seed": hash_seed(),
+        "context": context,
+        "entry": entry,
+    }
+    return origin, dump(origin)
 
 
 def _scope(scope: "Sequence[str] | Scope | None", program: Optional[Program], options: Options) -> Scope:

@@ -14,14 +14,15 @@ end. That differs only where equal parts are shared in one value and not in the 
 
 from __future__ import annotations
 
+import itertools
 import marshal
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 from .guarded_repr import GuardedRepr
 from .kept_builtins import __builtins__ as __builtins__  # type: ignore[attr-defined,no-redef,unused-ignore]
 from .options import Options
 from .shapes import class_name
-from .snapshot import ATOM_IDS, PLAIN_IDS, Snapshot, are_atoms, take
+from .snapshot import ATOM_IDS, PLAIN_IDS, are_atoms, take
 from .writer import ATOM_TEXT, LONG_IDS, GraphKey, TextWriter, cut_string
 
 CAP = 1_000_000
@@ -40,9 +41,17 @@ PLAIN_DEPTH = 4
 
 _NO_REF = object()
 
-Seen = Tuple[Any, Any, str, bool, Optional[Snapshot]]
+LONG_MARK = 100_000
+"""Bytes of a mark that are kept."""
+MARKED_IDS = frozenset(map(id, (list, tuple, dict)))
+"""Containers that `marshal` tells exactly, as long as they hold none of the next: it writes a bytearray as bytes and
+sorts sets, and does not know NotImplemented."""
+_UNMARKED_IDS = frozenset(map(id, (bytes, set, frozenset, type(NotImplemented))))
+_ATOM_OR_PLAIN_IDS = ATOM_IDS | PLAIN_IDS
+
+Seen = Tuple[Any, Any, str, bool, Any]
 """The object itself if immutable (else a token that no variable holds), its key, its text, whether that was cut, and
-what tells in a hurry that it is as it was."""
+what tells in a hurry that it is as it was: a snapshot, or the bytes that `marshal` makes of it."""
 
 
 class Writer:
@@ -71,12 +80,19 @@ class Writer:
             if self._repr is not None:
                 text, is_cut, key = self._repr.look(value)
                 return (_NO_REF, key, text, is_cut, None)
-            if last is not None and last[4] is not None and last[4].holds(value):
-                return last
+            mark = None
+            if last is not None and last[4] is not None:
+                if type(last[4]) is not bytes:
+                    if last[4].holds(value):
+                        return last
+                elif kind in MARKED_IDS:
+                    mark = mark_of(value)
+                    if mark == last[4]:
+                        return last
             if kind in PLAIN_IDS:
-                seen = self._look_plain(value, cls, last)
+                seen = self._look_plain(value, cls, last, mark)
                 if seen is not None:
-                    return seen if seen is last else (*seen[:4], take(value, self._texts.dict_of_class))
+                    return seen
             known = self._known.get(id(value))
             if known is not None and known[4] is not None and known[4].holds(value):
                 return known
@@ -114,35 +130,48 @@ class Writer:
 
     # -- exact builtin containers of atoms, not deep and not huge
 
-    def _look_plain(self, value: Any, cls: type, last: Optional[Seen]) -> Optional[Seen]:
-        """None for all others."""
+    def _look_plain(self, value: Any, cls: type, last: Optional[Seen], mark: Optional[bytes]) -> Optional[Seen]:
+        """None for all others. `mark`: what `marshal` makes of the value, where it was asked already."""
         if len(value) > MANY:
-            return self._look_long(value) if cls is list or cls is tuple else None
-        widest = _plain_width(value, cls, PLAIN_DEPTH)
-        if widest is None:
+            seen = self._look_long(value) if cls is list or cls is tuple else None
+            return seen and (*seen[:4], take(value, self._texts.dict_of_class))
+        found = _plain(value, cls)
+        if found is None:
             return None
-        if self._max_items is None or widest <= self._max_items:
+        widest, kinds = found
+        is_marked = kinds.isdisjoint(_UNMARKED_IDS)
+        if is_marked:
+            mark = mark or mark_of(value)
+        proof = mark if is_marked and mark and len(mark) <= LONG_MARK else take(value, self._texts.dict_of_class)
+        max_chars, max_items = self._max_chars, self._max_items
+        if max_items is None or max(widest, len(value)) <= max_items:
             uncut = self._plain_text(value)
-            if not self._is_deep_cut and (self._max_chars is None or len(uncut) <= self._max_chars):
-                return (_NO_REF, uncut, uncut, False, None)
+            if not self._is_deep_cut and (max_chars is None or len(uncut) <= max_chars):
+                return (_NO_REF, uncut, uncut, False, proof)
             key: Any = _short(uncut)
+        elif is_marked and mark:
+            key = (hash(mark), len(mark))
         else:
-            key = self._mark(value)
+            key = _short(self._plain_text(value))
         if last is not None and last[1] == key:
             return last
-        text, is_cut = self._texts.cut(value)
-        return (_NO_REF, key, text, is_cut, None)
+        text, is_cut = self._few_items(value, cls, widest) or self._texts.cut(value)
+        return (_NO_REF, key, text, is_cut, proof)
 
-    def _mark(self, value: Any) -> Any:
-        """As good as the uncut text, and cheaper where that is long."""
-        try:
-            mark = marshal.dumps(value, 2)  # version 2: later ones write references, which equal values do not share
-        except ValueError:  # NotImplemented, the one atom that marshal does not know
-            return _short(self._plain_text(value))
-        key = (hash(mark), len(mark))
-        if b"<" in mark or b">" in mark:  # perhaps a set: marshal sorts it, so that its order of iteration is not told
-            return (key, _short(self._plain_text(value)))
-        return key
+    def _few_items(self, value: Any, cls: type, widest: int) -> Optional[Tuple[str, bool]]:
+        """The text of a sequence or dict of which the first items are shown, where no other cut applies."""
+        limit = self._max_items
+        if limit is None or limit < 2 or widest > limit or len(value) <= limit or self._is_deep_cut:
+            return None
+        if cls is list or cls is tuple:
+            shown = value[:limit]
+        elif cls is dict:
+            shown = dict(itertools.islice(value.items(), limit))
+        else:
+            return None
+        text = self._plain_text(shown)
+        text = "{}, ...(+{}){}".format(text[:-1], len(value) - limit, text[-1])
+        return None if self._max_chars is not None and len(text) > self._max_chars else (text, True)
 
     def _look_long(self, value: Any) -> Optional[Seen]:
         """A long list or tuple of atoms: the text is taken from pieces, until it is long enough to be compared."""
@@ -185,30 +214,37 @@ class Writer:
         return (_NO_REF, key, text, is_cut, None)
 
 
-def _plain_width(value: Any, cls: type, depth: int) -> Optional[int]:
-    """The length of the longest container in a plain value; None where it is not plain."""
-    widest = len(value)
-    parts = (value.keys(), value.values()) if cls is dict else (value,)
-    for part in parts:
-        if are_atoms(part):
-            continue
-        if depth <= 1:
+def mark_of(value: Any) -> Optional[bytes]:
+    try:
+        return marshal.dumps(value, 2)  # version 2: later ones write references, which equal values do not share
+    except ValueError:
+        return None
+
+
+def _plain(value: Any, cls: type) -> Optional[Tuple[int, Set[int]]]:
+    """The length of the longest container inside a plain value, and the types of all that it holds; None where it is
+    not plain. Level by level: what is done for all items of a level at once is fast."""
+    level: List[Any] = [value]
+    kinds = {id(cls)}
+    widest = total = 0
+    for _ in range(PLAIN_DEPTH):
+        dicts = [item for item in level if type(item) is dict]
+        if dicts:
+            level = [item for item in level if type(item) is not dict] + [item.values() for item in dicts] + dicts
+        items = level[0] if len(level) == 1 else list(itertools.chain.from_iterable(level))
+        found = set(map(id, map(type, items)))
+        kinds |= found
+        if found <= ATOM_IDS:
+            return widest, kinds
+        if not found <= _ATOM_OR_PLAIN_IDS:
             return None
-        total = widest
-        for item in part:
-            item_cls = type(item)
-            kind = id(item_cls)
-            if kind in ATOM_IDS:
-                continue
-            if kind not in PLAIN_IDS:
-                return None
-            width = _plain_width(item, item_cls, depth - 1)
-            total += len(item)
-            if width is None or total > MANY:
-                return None
-            if width > widest:
-                widest = width
-    return widest
+        level = list(items) if found <= PLAIN_IDS else [item for item in items if id(type(item)) in PLAIN_IDS]
+        sizes = list(map(len, level))
+        widest = max(widest, max(sizes))
+        total += sum(sizes)
+        if total > MANY:
+            return None
+    return None
 
 
 def _short(text: str) -> Any:
