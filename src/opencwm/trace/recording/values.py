@@ -22,7 +22,7 @@ from .guarded_repr import GuardedRepr
 from .kept_builtins import __builtins__ as __builtins__  # type: ignore[attr-defined,no-redef,unused-ignore]
 from .options import Options
 from .shapes import class_name
-from .snapshot import ATOM_IDS, PLAIN_IDS, are_atoms, take
+from .snapshot import ATOM_IDS, PLAIN_IDS, Snapshot, are_atoms, take
 from .writer import ATOM_TEXT, LONG_IDS, GraphKey, TextWriter, cut_string
 
 CAP = 1_000_000
@@ -41,17 +41,13 @@ PLAIN_DEPTH = 4
 
 _NO_REF = object()
 
-LONG_MARK = 100_000
-"""Bytes of a mark that are kept."""
-MARKED_IDS = frozenset(map(id, (list, tuple, dict)))
-"""Containers that `marshal` tells exactly, as long as they hold none of the next: it writes a bytearray as bytes and
-sorts sets, and does not know NotImplemented."""
 _UNMARKED_IDS = frozenset(map(id, (bytes, set, frozenset, type(NotImplemented))))
+"""What `marshal` does not tell exactly: sets are sorted."""
 _ATOM_OR_PLAIN_IDS = ATOM_IDS | PLAIN_IDS
 
-Seen = Tuple[Any, Any, str, bool, Any]
+Seen = Tuple[Any, Any, str, bool, Optional[Snapshot]]
 """The object itself if immutable (else a token that no variable holds), its key, its text, whether that was cut, and
-what tells in a hurry that it is as it was: a snapshot, or the bytes that `marshal` makes of it."""
+what tells in a hurry that it is as it was."""
 
 
 class Writer:
@@ -80,19 +76,12 @@ class Writer:
             if self._repr is not None:
                 text, is_cut, key = self._repr.look(value)
                 return (_NO_REF, key, text, is_cut, None)
-            mark = None
-            if last is not None and last[4] is not None:
-                if type(last[4]) is not bytes:
-                    if last[4].holds(value):
-                        return last
-                elif kind in MARKED_IDS:
-                    mark = mark_of(value)
-                    if mark == last[4]:
-                        return last
+            if last is not None and last[4] is not None and last[4].holds(value):
+                return last
             if kind in PLAIN_IDS:
-                seen = self._look_plain(value, cls, last, mark)
+                seen = self._look_plain(value, cls, last)
                 if seen is not None:
-                    return seen
+                    return seen if seen is last else (*seen[:4], take(value, self._texts.dict_of_class))
             known = self._known.get(id(value))
             if known is not None and known[4] is not None and known[4].holds(value):
                 return known
@@ -130,33 +119,29 @@ class Writer:
 
     # -- exact builtin containers of atoms, not deep and not huge
 
-    def _look_plain(self, value: Any, cls: type, last: Optional[Seen], mark: Optional[bytes]) -> Optional[Seen]:
-        """None for all others. `mark`: what `marshal` makes of the value, where it was asked already."""
+    def _look_plain(self, value: Any, cls: type, last: Optional[Seen]) -> Optional[Seen]:
+        """None for all others."""
         if len(value) > MANY:
-            seen = self._look_long(value) if cls is list or cls is tuple else None
-            return seen and (*seen[:4], take(value, self._texts.dict_of_class))
+            return self._look_long(value) if cls is list or cls is tuple else None
         found = _plain(value, cls)
         if found is None:
             return None
         widest, kinds = found
-        is_marked = kinds.isdisjoint(_UNMARKED_IDS)
-        if is_marked:
-            mark = mark or mark_of(value)
-        proof = mark if is_marked and mark and len(mark) <= LONG_MARK else take(value, self._texts.dict_of_class)
         max_chars, max_items = self._max_chars, self._max_items
         if max_items is None or max(widest, len(value)) <= max_items:
             uncut = self._plain_text(value)
             if not self._is_deep_cut and (max_chars is None or len(uncut) <= max_chars):
-                return (_NO_REF, uncut, uncut, False, proof)
+                return (_NO_REF, uncut, uncut, False, None)
             key: Any = _short(uncut)
-        elif is_marked and mark:
+        elif kinds.isdisjoint(_UNMARKED_IDS):
+            mark = marshal.dumps(value, 2)  # version 2: later ones write references, which equal values do not share
             key = (hash(mark), len(mark))
         else:
             key = _short(self._plain_text(value))
         if last is not None and last[1] == key:
             return last
         text, is_cut = self._few_items(value, cls, widest) or self._texts.cut(value)
-        return (_NO_REF, key, text, is_cut, proof)
+        return (_NO_REF, key, text, is_cut, None)
 
     def _few_items(self, value: Any, cls: type, widest: int) -> Optional[Tuple[str, bool]]:
         """The text of a sequence or dict of which the first items are shown, where no other cut applies."""
@@ -212,13 +197,6 @@ class Writer:
             return (_NO_REF, key, uncut, False, None)
         text, is_cut = self._texts.cut(value)
         return (_NO_REF, key, text, is_cut, None)
-
-
-def mark_of(value: Any) -> Optional[bytes]:
-    try:
-        return marshal.dumps(value, 2)  # version 2: later ones write references, which equal values do not share
-    except ValueError:
-        return None
 
 
 def _plain(value: Any, cls: type) -> Optional[Tuple[int, Set[int]]]:
