@@ -1,6 +1,7 @@
 """Test suites of packages from the index, traced and untraced: are their results the same, and what does tracing cost?
 
-    python benchmarks/suites.py [--python PYTHON] [--only toolz click] [--children] [--work FOLDER] [--json OUT]
+    python benchmarks/suites.py [--python PYTHON] [--only toolz click] [--children] [--set KEY=VALUE ...]
+                                [--work FOLDER] [--json OUT]
 
 Each package of `suites/packages.toml` is taken as its source from the index, installed into an environment of its own
 that has nothing of ours, below a throw-away folder (`--work` keeps it, and then takes what is there). Its tests are run
@@ -41,7 +42,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--python", default=sys.executable, help="the interpreter to make the environments of")
     parser.add_argument("--only", nargs="+", choices=list(PACKAGES), default=list(PACKAGES), metavar="PACKAGE")
-    parser.add_argument("--children", action="store_true")
+    parser.add_argument("--children", action="store_true", help="also record the processes that tests start")
+    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="the recorder's options")
     parser.add_argument("--work", type=Path, help="a folder for the packages; without: a temporary one")
     parser.add_argument("--json", type=Path, help="also write the rows here")
     arguments = parser.parse_args()
@@ -53,11 +55,12 @@ def main() -> None:
         ),
         flush=True,
     )
+    own = ["--children"] * arguments.children + [word for pair in arguments.set for word in ("--set", pair)]
     rows = []
     with tempfile.TemporaryDirectory(prefix="opencwm-suites-") as temporary:
         for name in arguments.only:
             work = (arguments.work or Path(temporary)).absolute() / name
-            row = compare(name, work, arguments.python, with_children=arguments.children)
+            row = compare(name, work, arguments.python, own)
             rows.append(row)
             print(line_of(row), flush=True)
             for line in (*map("changed: {}".format, row["changed"]), *row["suite"]["notes"]):
@@ -83,7 +86,7 @@ def line_of(row: dict[str, Any]) -> str:
     )
 
 
-def compare(name: str, work: Path, python: str, *, with_children: bool) -> dict[str, Any]:
+def compare(name: str, work: Path, python: str, own: list[str]) -> dict[str, Any]:
     package = PACKAGES[name]
     if not (work / "ready").exists():
         prepare(name, package, work, python)
@@ -105,7 +108,7 @@ def compare(name: str, work: Path, python: str, *, with_children: bool) -> dict[
         return read(results)
 
     plain = untraced()
-    suite = traced(work, arguments, environment, with_children=with_children)
+    suite = traced(work, arguments, environment, own)
     under_us = read(results)
     changed = [test for test in plain["results"] if under_us["results"].get(test) != plain["results"][test]]
     again = untraced()["results"] if changed else plain["results"]
@@ -124,11 +127,11 @@ def compare(name: str, work: Path, python: str, *, with_children: bool) -> dict[
     }
 
 
-def traced(work: Path, arguments: list[str], environment: dict[str, str], *, with_children: bool) -> dict[str, Any]:
+def traced(work: Path, arguments: list[str], environment: dict[str, str], own: list[str]) -> dict[str, Any]:
     """As by `opencwm trace pytest`: what it prints at its end."""
     command = f"import sys; sys.path.insert(0, {str(SOURCE)!r}); from opencwm.cli.main import main; main()"
     words = ["trace", "pytest", "--json", "-o", str(work / "traces.jsonl"), "--python", str(work / PYTHON)]
-    words += ["--children"] * with_children + ["--", *arguments]
+    words += [*own, "--", *arguments]
     with open(work / "traced.log", "wb") as log:
         done = subprocess.run(
             [sys.executable, "-c", command, *words],
@@ -149,6 +152,8 @@ def read(results: Path) -> dict[str, Any]:
         sys.exit(f"a run left no results: see {results.parent}/*.log")
     found: dict[str, Any] = json.loads(results.read_text(encoding="utf-8"))
     results.unlink()
+    if not found["results"]:
+        sys.exit(f"a run had no tests: see {results.parent}/*.log")
     return found
 
 
@@ -163,8 +168,8 @@ def prepare(name: str, package: dict[str, Any], work: Path, python: str) -> None
     shutil.unpack_archive(archive, work / "unpacked", filter="data")
     (folder,) = (work / "unpacked").iterdir()
     folder.rename(work / "source")
-    subprocess.run([python, "-m", "venv", work / "environment"], check=True)
-    pip = [work / PYTHON, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    subprocess.run([python, "-m", "venv", "--without-pip", work / "environment"], check=True)
+    pip = [sys.executable, "-m", "pip", "--python", str(work / PYTHON), "install", "-q"]
     subprocess.run([*pip, *PYTEST, *package.get("needs", ()), "-e", work / "source"], check=True)
     (work / "ready").touch()
 
