@@ -93,6 +93,7 @@ def test_a_client_that_stops_reading_is_left(engine):
     assert len(lazy.messages) == 3
     assert endpoints.worker.num_open == 0
     assert told[0].startswith("/v1/completions 200 ")
+    assert told[0].endswith(" tokens, cut off")
 
 
 def test_where_memory_runs_out_one_request_fails_and_the_others_are_answered(engine, monkeypatch):

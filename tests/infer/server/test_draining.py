@@ -43,12 +43,13 @@ def test_the_key_is_asked_for(nano):
 def test_a_served_model_predicts_what_a_local_one_does(nano):
     source, call = "def f(x):\n    y = x + 1\n    return y\n", "f(3)"
     local = open_model(str(NANO), threads=1)
-    here = predict(source, call, local, mode="output", grammar=False)
+    here = predict(source, call, local, grammar=False, max_frames=4)
     request = Request(prompt=tuple(local.tokenizer.encode("def f(x):")), max_tokens=20)
     with closing(ServerModel(nano.url, "nano", api_key="secret")) as model:
-        there = predict(source, call, model, mode="output", grammar=False)
+        there = predict(source, call, model, grammar=False, max_frames=4)
         served = model.generate([request])[0]
-    assert here.output is not None
+    assert len(here.frames) > 2
+    assert [frame.to_dict() for frame in there.frames] == [frame.to_dict() for frame in here.frames]
     assert (there.output, there.outcome) == (here.output, here.outcome)
     assert served.text == local.generate([request])[0].text
 
@@ -88,5 +89,6 @@ def test_a_second_signal_stops_at_once(knowing, tmp_path):
         assert not [line for line in lines if "[DONE]" in line]
     run.stop()
     said = run.log.read_text()
+    assert "tokens, cut off\n" in said
     assert said.endswith("what still ran was cut off\nstopped\n")
     assert "Traceback" not in said

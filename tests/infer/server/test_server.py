@@ -297,6 +297,7 @@ def test_a_generation_ends_when_its_client_goes_away(server, is_streamed):
         with pytest.raises(httpx.ReadTimeout):
             server.http.post(f"{server.url}/completions", json=body, timeout=httpx.Timeout(30, read=0.5))
     server.wait_for("opencwm_cancelled_total", before + 6)
+    assert server.log.read_text().splitlines()[-1].endswith(" tokens, the client went away")
     server.wait_for("opencwm_running", 0)
     server.wait_for("opencwm_waiting", 0)
 

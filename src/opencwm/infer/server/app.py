@@ -70,14 +70,15 @@ class Answer:
         except TimeoutError:
             pass  # the client reads nothing: no one is left to tell
         finally:
+            is_gone = gone.done() and not sending.done()
             sending.cancel()
             gone.cancel()
             await asyncio.gather(sending, gone, return_exceptions=True)
-            cancelled = self._generations.cancel()
-            self._metrics.cancelled.inc(cancelled)
+            left = self._generations.cancel()
+            self._metrics.cancelled.inc(left)
             self._metrics.duration.observe(time.monotonic() - self._start)
-            counts = f"{self._plan.num_prompt}+{sum(self._made())} tokens"
-            scope["opencwm.note"] = f"{counts}, the client went away" if cancelled else counts
+            why = ", the client went away" if is_gone else ", cut off" if left else ""
+            scope["opencwm.note"] = f"{self._plan.num_prompt}+{sum(self._made())} tokens{why}"
 
     def _made(self) -> list[int]:
         return [choice.num_tokens for choice in self._plan.choices]

@@ -16,7 +16,7 @@ class Metrics:
         self.steps = self._counter(
             "steps", "Steps of the engine: batching and drafts make more than one token in each."
         )
-        self.cancelled = self._counter("cancelled", "Generations ended because the client went away.")
+        self.cancelled = self._counter("cancelled", "Generations cut short, mostly because the client went away.")
         self.failed = self._counter("failed", "Generations that failed: memory ran out, or worse.")
         self.running = self._gauge("running", "Generations that have a slot.")
         self.waiting = self._gauge("waiting", "Generations that wait for one.")
