@@ -130,6 +130,11 @@ def test_a_reply_whose_reasoning_the_prompt_has_opened():
     assert read(["never <tool: bash>\nls"], tools=TOOLS, in_reasoning=True).reasoning == "never <tool: bash>\nls"
 
 
+def test_a_reply_that_the_prompt_has_begun_keeps_its_first_space():
+    assert read([" ", "more"], is_begun=True).content == " more"
+    assert read(["<think>x</think>"], is_begun=True).content == "<think>x</think>"
+
+
 def test_a_reply_whose_call_the_prompt_has_opened():
     seen = read(["ls\n</tool>"], tools=TOOLS, forced=BASH)
     assert seen.calls == [Call(name="bash", arguments='{"command": "ls"}')]

@@ -174,17 +174,24 @@ class Delta:
 class Reply:
     """Reads a reply as it is written. How it is cut into pieces does not change what it says."""
 
-    def __init__(self, tools: Sequence[Tool] = (), *, in_reasoning: bool = False, forced: Tool | None = None) -> None:
-        """The prompt may have opened the reasoning, or the call of `forced`."""
+    def __init__(
+        self,
+        tools: Sequence[Tool] = (),
+        *,
+        in_reasoning: bool = False,
+        forced: Tool | None = None,
+        is_begun: bool = False,
+    ) -> None:
+        """The prompt may have opened the reasoning, the call of `forced`, or the content."""
         self._openings = {tool.opening: tool for tool in tools}
         self._in_reasoning = in_reasoning
         self._tool = forced
         """Whose call is being read."""
         self._text = ""
         """What has come and is not told yet."""
-        self._is_start = True
+        self._is_start = not is_begun
         """Whether only space has come since the reply, its reasoning or its last call."""
-        self._may_reason = not in_reasoning and forced is None
+        self._may_reason = not (in_reasoning or forced or is_begun)
 
     def push(self, text: str) -> Delta:
         self._text += text

@@ -200,12 +200,17 @@ def test_stop_texts(client, server, stop, is_streamed):
     assert choices[-1].finish_reason == "stop"
 
 
-def test_a_prompt_that_begins_the_answer(client, server):
+def test_an_answer_that_the_caller_begins_goes_on_from_there(client, server, engine):
     messages = [*ASK, {"role": "assistant", "content": "Because"}]
     answer = client.chat.completions.create(
-        model=server.name, messages=messages, max_tokens=2, extra_body={"return_token_ids": True}
+        model=server.name,
+        messages=messages,
+        temperature=0,
+        reasoning_effort="none",
+        extra_body={"return_token_ids": True},
     )
-    assert not hasattr(answer.choices[0].message, "reasoning_content")
+    assert engine.tokenizer.decode(answer.prompt_token_ids).endswith("assistant<|end_header_id|>\n\nBecause")
+    assert answer.choices[0].message.content == SAID.removeprefix("Because")
 
 
 def test_our_own_client_reads_it(server, engine):
@@ -222,6 +227,7 @@ def test_our_own_client_reads_it(server, engine):
     assert tokens.logprobs == pytest.approx(local.logprobs, abs=1e-3)
 
 
+ASKED = {"role": "assistant", "tool_calls": [{"id": "1", "type": "function", "function": {"name": "bash"}}]}
 BAD = [
     ("completions", {"prompt": "x", "temprature": 1}, 400, "did you mean temperature"),
     ("completions", {"prompt": "x", "temperature": -1}, 400, "temperature: "),
@@ -243,6 +249,7 @@ BAD = [
     ("chat/completions", {"messages": ASK, "tool_choice": "required"}, 400, "exactly one tool"),
     ("chat/completions", {"messages": ASK, "tools": [BASH, BASH]}, 400, "the same name"),
     ("chat/completions", {"messages": ASK, "response_format": {"type": "json_object"}}, 400, "response_format"),
+    ("chat/completions", {"messages": [*ASK, ASKED]}, 400, "have no results yet"),
     ("nothing", {}, 404, "nothing at /v1/nothing"),
 ]
 

@@ -93,7 +93,9 @@ def plan_chat(body: ChatBody, served: Served) -> Plan:
         raise Refusal(400, "two tools have the same name", param="tools")
     forced = forced_tool(body, tools)
     turns = turns_of(body, tools, reasoning=body.reasons)
-    begun = turns.pop().content if turns[-1].role == "assistant" else ""
+    begun = begun_reply(body.messages[-1])
+    if begun:
+        turns.pop()
     reasons = body.reasons and not forced and not begun
     opening = forced.opening if forced else f"{OPEN_REASONING}\n" if reasons else begun
     ids = checked(encode(turns, served.tokenizer, opening=opening), served, "messages")
@@ -106,7 +108,7 @@ def plan_chat(body: ChatBody, served: Served) -> Plan:
             index,
             served.tokenizer,
             text_stream(body, request, served.tokenizer),
-            Reply(tools, in_reasoning=reasons, forced=forced),
+            Reply(tools, in_reasoning=reasons, forced=forced, is_begun=bool(begun)),
             has_logprobs=bool(body.logprobs),
             has_ids=bool(body.return_token_ids),
             one_call=body.parallel_tool_calls is False or forced is not None,
@@ -228,6 +230,15 @@ def turns_of(body: ChatBody, tools: Sequence[Tool], *, reasoning: bool) -> list[
             role = "system" if message.role == "developer" else message.role
             turns.append(Turn(role=role, content=message.text))
     return turns
+
+
+def begun_reply(last: ChatMessage) -> str:
+    """What the answer begins with, where the caller says so; every space counts."""
+    if last.role != "assistant":
+        return ""
+    if last.tool_calls:
+        raise Refusal(400, "the last message's tool calls have no results yet", param="messages")
+    return last.text
 
 
 def reply_of(message: ChatMessage, offered: dict[str, Tool], body: ChatBody) -> str:
