@@ -10,6 +10,7 @@ keep special tokens.
 Not here: streaming, tool calls, grammars (each server has its own).
 """
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -106,11 +107,12 @@ def is_address(name: str) -> bool:
 
 
 def served_model(name: str) -> ServerModel:
-    """The model that `URL#name` means; raises ConfigError where that says no name or no address."""
+    """The model that `URL#name` means; raises ConfigError where that says no name or no address. The
+    server's key, where it wants one, is that of the variable OPENCWM_API_KEY."""
     url, _, served = name.partition("#")
     if not is_address(url) or not served:
         raise ConfigError(f"{name} does not say which of the server's models to use", fix="write it as URL#name")
-    return ServerModel(url, served)
+    return ServerModel(url, served, api_key=os.environ.get("OPENCWM_API_KEY"))
 
 
 def base_url(url: str) -> str:
