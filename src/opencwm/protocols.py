@@ -52,7 +52,7 @@ class Request:
     stop_ids: frozenset[int] = frozenset()
     """Generation ends with the first of these; it is the last of the completion's tokens."""
     stop_texts: tuple[str, ...] = ()
-    """The same by text, for servers; the text is not part of the completion."""
+    """The same by text; the text is not part of the completion's."""
     temperature: float = 0.0
     """0: greedy."""
     top_p: float = 1.0

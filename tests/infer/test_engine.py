@@ -1,13 +1,16 @@
 import random
+from dataclasses import replace
 from typing import ClassVar
 
 import pytest
 import torch
 from tiny_models import VOCAB, naive, tiny_model
 
+from opencwm.errors import ConfigError
 from opencwm.infer.drafts import Drafter
 from opencwm.infer.engine import Engine
 from opencwm.infer.kv_cache import KVCache
+from opencwm.infer.resolve import NANO
 from opencwm.protocols import Request
 
 
@@ -73,6 +76,26 @@ class Knowing(Drafter):
                 coming = list(tokens[made : made + count])
                 return [(t + 1) % VOCAB if (made + i) % self.wrong_every == 3 else t for i, t in enumerate(coming)]
         return []
+
+
+@pytest.mark.parametrize("max_batch", [1, 4])
+def test_a_stop_text_ends_a_completion_before_it_and_no_other(max_batch):
+    engine = Engine.load(NANO, max_batch=max_batch, threads=1, dtype=torch.float32)
+    ask = Request(prompt="def f(xs):\n    total = 0\n", max_tokens=60)
+    whole = engine.generate([ask])[0]
+    middle = len(whole.text) // 2
+    stop = whole.text[middle : middle + 3]
+    before = whole.text[: whole.text.index(stop)]
+    assert len(before) > 10
+    stopped, other = engine.generate([replace(ask, stop_texts=("never", stop)), ask])
+    assert (stopped.text, stopped.finish) == (before, "stop")
+    assert stopped.tokens == whole.tokens[: len(stopped.tokens)] != whole.tokens
+    assert (other.text, other.tokens) == (whole.text, whole.tokens)
+
+
+def test_a_stop_text_without_a_tokenizer_is_refused(model):
+    with pytest.raises(ConfigError, match="need a tokenizer"):
+        Engine(model).generate([Request(prompt=(5, 6), max_tokens=3, stop_texts=("x",))])
 
 
 @pytest.mark.parametrize("num_drafted", [1, 3, 12])

@@ -15,6 +15,7 @@ Not here: paging, draft models, stop texts (`infer/server` has them).
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -24,6 +25,7 @@ from torch import Tensor
 from opencwm.errors import ConfigError
 from opencwm.infer.sampler import log_probabilities
 from opencwm.infer.scheduler import Made, Scheduler
+from opencwm.infer.text import TextStream
 from opencwm.model.attention import PackedAttention
 from opencwm.model.device import fast_dtype
 from opencwm.model.transformer import Transformer
@@ -90,12 +92,21 @@ class Engine:
         """Completions as they finish, each with its request's index."""
         scheduler = Scheduler(self)
         parts: list[list[Made]] = [[] for _ in requests]
+        watched: dict[int, StopWatch] = {}
         for index, request in enumerate(requests):
             scheduler.add(index, request)
+            if request.stop_texts:
+                watched[index] = StopWatch(self._text_stream(request))
         while not scheduler.is_idle:
             for part in scheduler.step():
                 parts[part.key].append(part)
-                if part.finish is not None:
+                watch = watched.get(part.key)
+                if watch is not None and watch.sees_stop(part):
+                    if part.finish is None:
+                        scheduler.cancel(part.key)
+                    made = self._completion(requests[part.key], parts[part.key])
+                    yield part.key, replace(made, text=watch.text, finish="stop")
+                elif part.finish is not None:
                     yield part.key, self._completion(requests[part.key], parts[part.key])
 
     @torch.inference_mode()
@@ -145,6 +156,11 @@ class Engine:
             )
         return prompt or (self.model.config.bos_token_id,)
 
+    def _text_stream(self, request: Request) -> TextStream:
+        if self.tokenizer is None:
+            raise ConfigError("stop texts need a tokenizer", fix="load the model with its tokenizer")
+        return TextStream(self.tokenizer, stops=request.stop_texts)
+
     def _completion(self, request: Request, parts: list[Made]) -> Completion:
         tokens = [token for part in parts for token in part.tokens]
         text = ""
@@ -159,6 +175,22 @@ class Engine:
             top_logprobs=top if request.top_logprobs else None,
             error=parts[-1].error,
         )
+
+
+class StopWatch:
+    """Reads along until a stop text comes."""
+
+    def __init__(self, stream: TextStream) -> None:
+        self._stream = stream
+        self.text = ""
+        """Before the stop text."""
+
+    def sees_stop(self, part: Made) -> bool:
+        for token in part.tokens:
+            self.text += self._stream.push(token)
+            if self._stream.is_stopped:
+                return True
+        return False
 
 
 def packs(sequences: list[list[int]], budget: int) -> Iterator[list[list[int]]]:

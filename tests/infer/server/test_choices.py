@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from opencwm.chat import Reply, Tool
 from opencwm.infer.scheduler import Made
 from opencwm.infer.server.choices import ChatChoice, TextChoice, spelt
-from opencwm.infer.server.text import TextStream
+from opencwm.infer.text import TextStream
 from opencwm.tokenizer import Tokenizer
 
 TOKENIZER = Tokenizer.train(["<tool: bash> ls </tool> one two three"], 300)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from opencwm.chat import Delta, Reply
 from opencwm.infer.scheduler import Made
-from opencwm.infer.server.text import TextStream
+from opencwm.infer.text import TextStream
 from opencwm.tokenizer import Tokenizer
 
 Json = dict[str, Any]

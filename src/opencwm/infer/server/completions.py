@@ -21,7 +21,7 @@ from opencwm.chat import (
 from opencwm.infer.server.bodies import ChatBody, ChatMessage, CompletionBody, NamedTool, Sampling
 from opencwm.infer.server.choices import ChatChoice, Choice, TextChoice
 from opencwm.infer.server.errors import Refusal
-from opencwm.infer.server.text import TextStream
+from opencwm.infer.text import TextStream
 from opencwm.protocols import Request
 from opencwm.tokenizer import Tokenizer
 from opencwm.trace.stream import Special, split_specials

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opencwm.infer.server.text import TextStream
+from opencwm.infer.text import TextStream
 from opencwm.tokenizer import Tokenizer
 
 TOKENIZER = Tokenizer.train(["stop and go, über ✓"], 290)
