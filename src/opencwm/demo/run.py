@@ -67,7 +67,7 @@ class DemoConfig:
     """Seconds of training, or less where `max_steps` optimizer steps are done before."""
     max_steps: int = 100_000
     seed: int = 0
-    num_programs: int = 480
+    num_programs: int = 320
     """Programs to record for training, before any is dropped; half of them functions of the standard library."""
     harvest: tuple[str, ...] = ("stdlib",)
     num_measured: int = 96
@@ -206,18 +206,18 @@ def record_programs(config: DemoConfig, out: Path, say: Say) -> Mapping[str, Any
         seed=config.seed + 1_000_000,  # of its own: nano's data has small seeds
         num_programs=config.num_programs,
         shard_size=max(1, config.num_programs // 4),
-        functions=Functions(weight=0.5, places=tuple(places), calls=3),
+        functions=Functions(weight=0.5, places=tuple(places), typed=1, mutated=2, calls=3),
         generated=Generated(weight=0.5, ramp=0.0),
         heldout=str(HELDOUT),
         near_duplicates=None,  # there are few programs, and little time
     )
-    say("   reading the standard library for functions and for inputs that people gave them")
+    say("   reading the standard library for functions and for inputs that people gave them: up to a minute")
     return build(recipe, out, num_workers=config.threads, say=lambda line: say(f"   {line}"))
 
 
 def recorded_in_words(manifest: Mapping[str, Any]) -> str:
     kept = manifest["kept"]
-    functions = kept.get("harvested", 0) + kept.get("mutated", 0)
+    functions = sum(kept.get(kind, 0) for kind in Functions.kinds)
     return (
         f"{manifest['num_traces']:,} executions, {manifest['num_frames']:,} frames: {functions:,} of functions that "
         f"people wrote, {kept.get('generated', 0):,} of generated programs."
