@@ -1,4 +1,5 @@
 import ast
+import os
 import subprocess
 import sys
 
@@ -102,3 +103,17 @@ def test_the_same_seed_gives_the_same_calls_in_every_process():
     calls = ast.literal_eval(made.pop().decode())
     assert len(calls) == 6
     assert calls != typed_calls("def f(x: dict[str, set[str]], y: float = 0): ...", "f", [], count=6, seed="4")
+
+
+def test_nothing_is_left_where_the_user_is(tmp_path):
+    here, cache = tmp_path / "here", tmp_path / "cache"
+    here.mkdir()
+    source = "def f(x: str):\n    return x\n"
+    code = (
+        f"from opencwm.data.typed_inputs import typed_calls; print(typed_calls({source!r}, 'f', [], count=2, seed='0'))"
+    )
+    env = {**os.environ, "XDG_CACHE_HOME": str(cache)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=here, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "f(" in done.stdout
+    assert not list(here.iterdir())

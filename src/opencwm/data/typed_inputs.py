@@ -11,9 +11,12 @@ down as literals, and methods.
 """
 
 import ast
+import os
 import random
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opencwm.data.literal_calls import MAX_CALL_CHARS, is_literal
@@ -155,10 +158,15 @@ class _Strategies:
     """What is built of hypothesis, which is imported only here: it takes a while."""
 
     def __init__(self) -> None:
+        is_ours = "hypothesis" not in sys.modules
         try:
+            from hypothesis import configuration
             from hypothesis import strategies as st
         except ImportError as exc:
             raise ConfigError("inputs made from types need hypothesis", fix="pip install 'opencwm[data]'") from exc
+        if is_ours:  # else it keeps a table of characters in a folder of its own, wherever the user is
+            folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+            configuration.set_hypothesis_home_dir(folder / "opencwm" / "hypothesis")
         self.st = st
         small, wide = st.integers(-10, 10), st.integers(-1000, 1000)
         words = st.text("abcdefgxyzABCZ0123456789 _-.,:/'\"()[]\n", max_size=12)
