@@ -21,7 +21,7 @@ from opencwm.train.scaling_laws import (
     ScalingConfig,
     fit,
     flop_per_token,
-    near_best_of,
+    near_best,
     points,
     read_runs,
     scaling_laws,
@@ -109,7 +109,7 @@ def test_points_are_spread_and_batches_are_rows(config):
 
 def test_the_page_shows_every_run(config):
     runs = landscape(0.0)
-    fitted = near_best_of(runs, 0.02)
+    fitted = near_best(runs, 0.02)
     curve = Curve(
         name="Rate <b>", runs=[(run.budget, run.rate, run in fitted) for run in runs], factor=2.0, exponent=-0.2,
         exponent_interval=(-0.3, -0.1),

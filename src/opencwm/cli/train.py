@@ -76,10 +76,10 @@ def train(
 
 def show_laws(config: Any, *, as_json: bool) -> None:
     from opencwm.report.power_laws import Curve, power_law_page
-    from opencwm.train.scaling_laws import near_best_of, scaling_laws
+    from opencwm.train.scaling_laws import near_best, scaling_laws
 
     laws = scaling_laws(config, say=say)
-    fitted = near_best_of(laws.runs, config.keep)
+    fitted = near_best(laws.runs, config.keep)
     page = config.run / "laws.html"
     curves = [
         Curve(

@@ -17,7 +17,7 @@ import math
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -259,13 +259,15 @@ def fit(runs: Sequence[Run], *, keep: float, seed: int = 0) -> Laws:
     if len(by_budget) < 2:
         raise DataError("a power law needs runs of at least two budgets")
     rng = random.Random(seed)
+    fitted = near_best(runs, keep)
     resampled = [
-        {budget: rng.choices(group, k=len(group)) for budget, group in by_budget.items()} for _ in range(BOOTSTRAPS)
+        near_best([run for group in by_budget.values() for run in rng.choices(group, k=len(group))], keep)
+        for _ in range(BOOTSTRAPS)
     ]
 
     def law(value: Callable[[Run], float]) -> Law:
-        log_factor, exponent = power_law(near_best(by_budget, keep), value)
-        others = [power_law(near_best(sample, keep), value) for sample in resampled]
+        log_factor, exponent = power_law(fitted, value)
+        others = [power_law(sample, value) for sample in resampled]
         low, high = int(0.025 * BOOTSTRAPS), int(0.975 * BOOTSTRAPS) - 1
         factors, exponents = sorted(math.exp(a) for a, _ in others), sorted(b for _, b in others)
         return Law(
@@ -278,21 +280,18 @@ def fit(runs: Sequence[Run], *, keep: float, seed: int = 0) -> Laws:
     return Laws(rate=law(lambda run: run.rate), batch=law(lambda run: run.batch_tokens), runs=tuple(runs))
 
 
-def grouped(runs: Sequence[Run]) -> dict[float, list[Run]]:
+def grouped(runs: Iterable[Run]) -> dict[float, list[Run]]:
     groups: dict[float, list[Run]] = defaultdict(list)
     for run in runs:
         groups[run.budget].append(run)
     return groups
 
 
-def near_best_of(runs: Sequence[Run], keep: float) -> list[Run]:
-    """The runs that a law is fitted to."""
-    return near_best(grouped(runs), keep)
-
-
-def near_best(by_budget: dict[float, list[Run]], keep: float) -> list[Run]:
-    best = {budget: min(run.loss for run in group) for budget, group in by_budget.items()}
-    return [run for group in by_budget.values() for run in group if run.loss <= best[run.budget] * (1 + keep)]
+def near_best(runs: Iterable[Run], keep: float) -> list[Run]:
+    """The runs that a law is fitted to: those near the best of their budget."""
+    groups = grouped(runs)
+    best = {budget: min(run.loss for run in group) for budget, group in groups.items()}
+    return [run for group in groups.values() for run in group if run.loss <= best[run.budget] * (1 + keep)]
 
 
 def power_law(runs: Sequence[Run], value: Callable[[Run], float]) -> tuple[float, float]:
