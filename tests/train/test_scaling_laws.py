@@ -23,6 +23,7 @@ from opencwm.train.scaling_laws import (
     flop_per_token,
     near_best,
     points,
+    power_law,
     read_runs,
     scaling_laws,
     shape_for,
@@ -52,6 +53,12 @@ def test_the_fit_finds_the_law_and_its_interval_holds_it():
     assert low < laws.batch.exponent < high
     noisy = fit(landscape(0.02), keep=0.02).batch.exponent_interval
     assert noisy[1] - noisy[0] > high - low
+
+
+def test_runs_on_a_law_give_exactly_that_law():
+    common = {"rate": 1.0, "loss": 1.0, "hidden_size": 1, "flop_per_token": 1.0, "tokens": 1, "seconds": 1.0}
+    runs = [Run(budget=4.0**n, batch_tokens=3 * 2**n, **common) for n in range(5)]
+    assert power_law(runs, lambda run: run.batch_tokens) == pytest.approx((math.log(3), 0.5))
 
 
 def test_the_papers_count_of_flop():
