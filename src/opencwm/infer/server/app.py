@@ -70,7 +70,7 @@ class Answer:
         except TimeoutError:
             pass  # the client reads nothing: no one is left to tell
         finally:
-            is_gone = gone.done() and not sending.done()
+            is_gone = gone.done() and not gone.cancelled() and not sending.done()  # a stopping server cancels it
             sending.cancel()
             gone.cancel()
             await asyncio.gather(sending, gone, return_exceptions=True)
