@@ -7,23 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from half_program import HALF
 
 Result = subprocess.CompletedProcess[str]
-HALF = """\
-def half(n):
-    if n % 2:
-        raise ValueError("odd")
-    return n // 2
-
-def g(xs):
-    out = []
-    for x in xs:
-        try:
-            out.append(half(x))
-        except ValueError as e:
-            out.append(None)
-    return [y for y in out if y]
-"""
 
 
 @pytest.fixture

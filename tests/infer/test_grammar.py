@@ -6,6 +6,7 @@ from pathlib import Path
 import llguidance
 import numpy as np
 import pytest
+from half_program import TRACED
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,24 +18,7 @@ from opencwm.trace.recording.recorder import record_source
 from opencwm.trace.text import render_text
 from opencwm.trace.tokens import parse, render, render_context
 
-SOURCE = """
-def half(n):
-    if n % 2:
-        raise ValueError("odd")
-    return n // 2
-
-def g(xs):
-    out = []
-    for x in xs:
-        try:
-            out.append(half(x))
-        except ValueError as é:
-            out.append(None)
-    return [y for y in out if y]
-
-def main():  # << START_OF_TRACE
-    return g([3, 4])
-"""
+SOURCE = TRACED.replace("as e:", "as é:")
 LINES = [line for line in SOURCE.replace("  # << START_OF_TRACE", "").split("\n") if line.strip()]
 
 

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from half_program import TRACED
 from hypothesis import strategies as st
 
 from opencwm.tokenizer import Tokenizer
@@ -68,25 +69,7 @@ def tokenizer(example_text: str) -> Tokenizer:
     return Tokenizer.train([example_text], 500)
 
 
-HALF = """
-def half(n):
-    if n % 2:
-        raise ValueError("odd")
-    return n // 2
-
-def g(xs):
-    out = []
-    for x in xs:
-        try:
-            out.append(half(x))
-        except ValueError as e:
-            out.append(None)
-    return [y for y in out if y]
-
-def main():  # << START_OF_TRACE
-    return g([3, 4])
-"""
-LINES = [without_marker(line) for line in HALF.split("\n")]  # the first is the context's newline: indices are line_no
+LINES = [without_marker(line) for line in TRACED.split("\n")]  # the first is the context's newline: indices are line_no
 HALF_FRAMES: list[tuple[Any, ...]] = [
     ("call", "def main():", {}),
     ("line", "    return g([3, 4])", {}),
@@ -120,7 +103,7 @@ HALF_FRAMES: list[tuple[Any, ...]] = [
 @pytest.fixture(scope="session")
 def example_text() -> str:
     """The stream of the worked example, written out from the trace format."""
-    out = ["<|begin_of_text|><|trace_context_start|>", HALF, "<|frame_sep|>"]
+    out = ["<|begin_of_text|><|trace_context_start|>", TRACED, "<|frame_sep|>"]
     for event, line, shown in HALF_FRAMES:
         field = json.dumps(shown)
         names = f"{field}<|action_sep|>" if isinstance(shown, dict) else "<|action_sep|>"
@@ -143,4 +126,4 @@ def example() -> Trace:
         else:
             frames.append(Frame(event, depth, "half.py", line_no, line, value=shown))
         depth -= event == "return"
-    return Trace({"format": 1, "context": HALF, "outcome": "returned"}, frames)
+    return Trace({"format": 1, "context": TRACED, "outcome": "returned"}, frames)

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from half_program import HALF
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -14,21 +15,6 @@ from opencwm.trace.recording.options import Options
 from opencwm.trace.stream import START_MARKER
 from opencwm.trace.view import view
 
-HALF = """
-def half(n):
-    if n % 2:
-        raise ValueError("odd")
-    return n // 2
-
-def g(xs):
-    out = []
-    for x in xs:
-        try:
-            out.append(half(x))
-        except ValueError as e:
-            out.append(None)
-    return [y for y in out if y]
-"""
 STEPS = {"forward": "step_into", "inverse": "inv_step_into"}
 
 
@@ -42,7 +28,7 @@ def recorded(*programs, **options):
 def traces():
     programs = [generate(seed) for seed in range(100, 130)]
     generator = "def g(n):\n    for i in range(n):\n        yield i\n\n\ndef f(n):\n    return sum(i for i in g(n))\n"
-    own = [(HALF, "g([3, 4])"), (generator, "f(3)"), ("def f(x):\n    return x[0]\n", "f([])")]
+    own = [("\n" + HALF, "g([3, 4])"), (generator, "f(3)"), ("def f(x):\n    return x[0]\n", "f([])")]
     return recorded(*((program.source, program.call) for program in programs), *own)
 
 
@@ -130,7 +116,7 @@ def test_the_arguments_that_lead_to_a_return(half):
         ("call", None, {"n": "3"}),
     ]
     assert trajectory.exit == "entry"
-    assert trajectory.context == HALF.replace("def half(n):", f"def half(n):{START_MARKER}")
+    assert trajectory.context == "\n" + HALF.replace("def half(n):", f"def half(n):{START_MARKER}")
     assert "[3, 4]" not in render(trajectory)
 
 

@@ -7,6 +7,7 @@ import sys
 import threading
 
 import pytest
+from half_program import HALF
 
 from opencwm.trace.recording import values
 from opencwm.trace.recording.frame import Trace
@@ -14,21 +15,6 @@ from opencwm.trace.recording.options import Options
 from opencwm.trace.recording.recorder import Recorder, record_source
 
 pytestmark = pytest.mark.usefixtures("engine")
-
-HALF = """def half(n):
-    if n % 2:
-        raise ValueError("odd")
-    return n // 2
-
-def g(xs):
-    out = []
-    for x in xs:
-        try:
-            out.append(half(x))
-        except ValueError as e:
-            out.append(None)
-    return [y for y in out if y]
-"""
 
 
 def shown(trace):
