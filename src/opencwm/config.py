@@ -3,8 +3,8 @@
     nested frozen dataclasses + "a.b=value" --> the same dataclasses with those fields replaced
 
 Values are read by the field's annotation: int, float, bool (`true`, `false`), str, Path, Literal choices, `none` where
-the field may be None, and tuples as `a,b`. A key that does not exist is refused with the nearest one that does. Each
-dataclass checks its own values in `__post_init__`, here as everywhere.
+the field may be None, tuples as `a,b`, and what a class reads with its own `from_text`. A key that does not exist is
+refused with the nearest one that does. Each dataclass checks its own values in `__post_init__`, here as everywhere.
 
 Left out: configuration files; a recipe is a function (`opencwm.recipes`).
 """
@@ -56,15 +56,15 @@ def _replaced(config: Any, path: Sequence[str], text: str, key: str, root: Any) 
     name, rest = path[0], path[1:]
     if name not in _names(config):
         raise _unknown(key, root)
-    current = getattr(config, name)
+    current, kind = getattr(config, name), get_type_hints(type(config))[name]
     if rest:
         value = _replaced(current, rest, text, key, root)
-    elif is_dataclass(current):
+    elif is_dataclass(current) and _read(kind, text) is not None:
         raise ConfigError(
             f"{key!r} is a group of settings", fix=f"set one of them: {', '.join(keys_of(current, key + '.'))}"
         )
     else:
-        value = value_of(get_type_hints(type(config))[name], text, key)
+        value = value_of(kind, text, key)
     return replace(config, **{name: value})
 
 
@@ -103,6 +103,11 @@ def _read(kind: Any, text: str) -> Any:
             return _NOT_HERE
         values = tuple(_read(part, piece) for part, piece in zip(args, parts, strict=True))
         return _NOT_HERE if _NOT_HERE in values else values
+    if hasattr(kind, "from_text"):
+        try:
+            return kind.from_text(text)
+        except ValueError:
+            return _NOT_HERE
     if kind is type(None):
         return None if text.lower() in ("none", "null") else _NOT_HERE
     if kind is bool:

@@ -13,6 +13,7 @@ Not here: chat templates, and where special tokens go in a trace (`trace/tokens.
 Deviation from Llama 3: how a small vocabulary splits code, see `PATTERN`.
 """
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -186,6 +187,11 @@ class Tokenizer:
     def token_bytes(self) -> Sequence[bytes]:
         """What each token id stands for; special tokens as the bytes of their strings."""
         return self._bytes
+
+    @property
+    def digest(self) -> str:
+        """Equal for tokenizers that give the same tokens: SHA-256 of all that they are made of."""
+        return hashlib.sha256(self._inner.to_str().encode("utf-8")).hexdigest()
 
     def encode(self, text: str) -> list[int]:
         """Ids of the ordinary characters of `text`, which has no lone surrogate."""

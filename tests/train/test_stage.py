@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from opencwm.data.build import build
+from opencwm.data.mix import mix
 from opencwm.data.recipe import Recipe
 from opencwm.data.sources.generated import Generated
 from opencwm.errors import ConfigError, DataError
@@ -19,7 +20,7 @@ from opencwm.train import checkpoint, optim
 from opencwm.train.loop import LoopConfig
 from opencwm.train.profiling import profile_stage
 from opencwm.train.schedule import ScheduleConfig
-from opencwm.train.stage import OPTIMIZER, StageConfig, adapted, load_optimizers, run_stage
+from opencwm.train.stage import OPTIMIZER, StageConfig, adapted, load_optimizers, new_model, run_stage
 
 SHAPE = ModelConfig(
     vocab_size=1, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
@@ -40,7 +41,7 @@ def stage(tmp_path_factory):
         schedule=ScheduleConfig(warmup_steps=2),
     )  # fmt: skip
     config = StageConfig(
-        data=folder / "data", tokenizer=folder / "tokenizer", run=folder / "run", model=SHAPE, loop=loop
+        data=mix(str(folder / "data")), tokenizer=folder / "tokenizer", run=folder / "run", model=SHAPE, loop=loop
     )
     run_stage(config, log=lambda record: None)
     return config
@@ -88,14 +89,25 @@ def test_training_goes_on_from_a_shipped_model(stage, tmp_path):
     assert weights.load(tmp_path / "more" / "model").config == weights.load(stage.run / "model").config
 
 
-def test_a_stage_starts_from_a_shape_or_a_model_but_not_both(stage):
-    with pytest.raises(ConfigError, match="shape or a model"):
-        run_stage(replace(stage, start=stage.run / "model"), log=lambda record: None)
+def test_a_later_stage_may_change_positions_and_windows_but_not_the_weights(stage, tmp_path):
+    start, tokenizer = stage.run / "model", Tokenizer.load(stage.tokenizer)
+    longer = replace(SHAPE, rope_theta=5e5, max_position_embeddings=4096, sliding_window=64)
+    model = new_model(replace(stage, model=longer, start=start), tokenizer)
+    assert (model.config.rope_theta, model.config.sliding_window) == (5e5, 64)
+    before = weights.load(start)
+    assert all(
+        torch.equal(x, y) for x, y in zip(model.state_dict().values(), before.state_dict().values(), strict=True)
+    )
+    assert not torch.equal(model.frequencies, before.frequencies)
+    with pytest.raises(ConfigError, match="another shape than the recipe: hidden_size"):
+        new_model(replace(stage, model=replace(SHAPE, hidden_size=64), start=start), tokenizer)
+    with pytest.raises(ConfigError, match="a shape or a model folder"):
+        new_model(replace(stage, model=None), tokenizer)
 
 
 def test_a_dataset_that_is_not_finished_is_refused(stage, tmp_path):
     with pytest.raises(DataError, match="not a finished dataset"):
-        run_stage(replace(stage, data=tmp_path, run=tmp_path / "run"), log=lambda record: None)
+        run_stage(replace(stage, data=mix(str(tmp_path)), run=tmp_path / "run"), log=lambda record: None)
 
 
 def test_a_profile_adds_up_and_leaves_no_run(stage, tmp_path):

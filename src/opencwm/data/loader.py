@@ -1,76 +1,224 @@
-"""Trace shards as training documents: a random-access sequence, so that a loader's state is a few integers.
+"""Datasets as batches for every rank, in an order that a few integers say all about.
 
-    DIR/manifest.json, DIR/*.parquet  --TraceDocuments[i]-->  Document (tokens, where the trained part starts)
+    mix, buckets --Source[n]--> documents of one bucket --plan--> rows of a step --Loader--> the rank's own Batch
 
-Shards are read in their order, since a dataset's curriculum is the order of its shards; inside a shard the order is
-shuffled, anew for every epoch.
+Every rank plans all rows, from lengths alone, and reads the documents of its own: what all ranks draw together is what
+one would draw, and a state is the same on each and good for any other number of them.
+
+With length buckets (CWM, arXiv 2510.02387, section 4.2) each step takes all rows of all ranks from one bucket, and no
+rank waits for another's longer documents. CWM draws the bucket at random; ours is the one that is furthest behind its
+share, which leaves the shares of the datasets what they are.
+
+Where folders hold traces, every rank tokenises all of them: with many ranks, make token shards first.
 """
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import overload
 
-import numpy as np
-
-from opencwm.data.dataset import read_manifest
-from opencwm.data.pack import Document
+from opencwm.data.documents import Documents, Shards, open_shards
+from opencwm.data.mix import Cycle, Mix, shares
+from opencwm.data.pack import Batch, Document, PackState, Piece, Row, join, plan, row
+from opencwm.data.token_shards import SHORTEST_CLASS
+from opencwm.errors import ConfigError, DataError
 from opencwm.tokenizer import Tokenizer
-from opencwm.trace.files import read_parquet
-from opencwm.trace.recording.frame import Trace
-from opencwm.trace.tokens import render_frames
+
+WAITING = 32
+"""Documents that may wait for a row that they fit in, of all buckets together."""
 
 
-class TraceDocuments(Sequence[Document]):
-    """The documents of a dataset folder, epoch after epoch; `epochs` None never ends. `shards` takes some of them, such
-    as `slice(-1, None)`: the last."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bucket:
+    """Documents of about one length, which all ranks draw from together."""
 
-    def __init__(
-        self,
-        folder: Path,
-        tokenizer: Tokenizer,
-        *,
-        seed: int = 0,
-        epochs: int | None = None,
-        train_on_context: bool = False,
-        shards: slice = slice(None),
-    ) -> None:
-        chosen = read_manifest(folder)["shards"][shards]
-        self._paths = [folder / shard["file"] for shard in chosen]
-        self._ends = np.cumsum([shard["num_traces"] for shard in chosen])
-        self._tokenizer = tokenizer
-        self._seed = seed
-        self._epochs = epochs
-        self._train_on_context = train_on_context
-        self._shard = lru_cache(maxsize=2)(self._read)
+    longest: int | None
+    """Tokens of the longest documents in it, one more than a power of two; None: the rest."""
+    global_window: int | None = None
+    """Width in tokens of the global layers on its rows; None: all that came before."""
 
-    def _read(self, epoch: int, shard: int) -> list[Trace]:
-        traces = list(read_parquet(self._paths[shard]))
-        order = np.random.default_rng([self._seed, epoch, shard]).permutation(len(traces))
-        return [traces[i] for i in order]
+    @classmethod
+    def from_text(cls, text: str) -> "Bucket":
+        """`LONGEST`, `LONGEST:WINDOW` or `rest`."""
+        longest, _, window = text.partition(":")
+        return cls(longest=None if longest == "rest" else int(longest), global_window=int(window) if window else None)
 
-    def __len__(self) -> int:
-        """Documents in one epoch."""
-        return int(self._ends[-1]) if len(self._ends) else 0
-
-    @overload
-    def __getitem__(self, index: int) -> Document: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Document]: ...
-
-    def __getitem__(self, index: int | slice) -> Document | Sequence[Document]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        epoch, position = divmod(index, max(1, len(self)))
-        if not len(self) or (self._epochs is not None and epoch >= self._epochs):
-            raise IndexError(index)
-        shard = int(np.searchsorted(self._ends, position, side="right"))
-        start = int(self._ends[shard - 1]) if shard else 0
-        return document(self._shard(epoch, shard)[position - start], self._tokenizer, self._train_on_context)
+    def __str__(self) -> str:
+        longest = "rest" if self.longest is None else f"{self.longest}"
+        return longest if self.global_window is None else f"{longest}:{self.global_window}"
 
 
-def document(trace: Trace, tokenizer: Tokenizer, train_on_context: bool = False) -> Document:
-    """A trace as a model trains on it: loss on the frames, and on the context only where asked."""
-    rendered = render_frames(trace, tokenizer)
-    return Document(np.asarray(rendered.ids, dtype=np.int32), 1 if train_on_context else rendered.context_end)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoaderConfig:
+    mix: Mix
+    seq_len: int
+    """Inputs per row."""
+    num_rows: int
+    """Rows per optimizer step, of all ranks together."""
+    seed: int = 0
+    buckets: tuple[Bucket, ...] = ()
+    """Length buckets, from short to long; they need token shards. None given: all lengths share rows."""
+    split: bool = False
+    """A document longer than a row goes on in the next ones, instead of being cut."""
+    train_on_context: bool = False
+    """Loss also on the contexts of traces."""
+    environment_loss: float = 1.0
+    """Share of the environment's messages in agent trajectories that are trained on."""
+    never_trained: tuple[str, ...] = ()
+    """Special tokens without loss, such as `reasoning_thinking_start`."""
+
+
+class Source:
+    """The documents of one bucket: those of several datasets, in turn, by their rates in documents."""
+
+    def __init__(self, streams: Sequence[Documents], rates: Sequence[float], end: int | None) -> None:
+        self._streams = streams
+        self._cycle = Cycle(rates)
+        self._end = end
+
+    def num_tokens(self, n: int) -> int:
+        stream, index = self._place(n)
+        return stream.num_tokens(index)
+
+    def __getitem__(self, n: int) -> Document:
+        stream, index = self._place(n)
+        return stream[index]
+
+    def _place(self, n: int) -> tuple[Documents, int]:
+        if self._end is not None and n >= self._end:
+            raise IndexError(n)
+        stream, index = self._cycle[n]
+        return self._streams[stream], index
+
+
+class Loader:
+    """`loader(state)` are the batches of one rank after a state, each with the state after it, equal on all ranks.
+
+    Raises ConfigError where the rows cannot be divided among the ranks or the mix makes no sense, DataError where a
+    dataset is empty or cannot be put in buckets."""
+
+    def __init__(self, config: LoaderConfig, tokenizer: Tokenizer, *, rank: int = 0, num_ranks: int = 1) -> None:
+        if config.num_rows % num_ranks:
+            raise ConfigError(
+                f"{config.num_rows} rows per step cannot be divided among {num_ranks} ranks",
+                fix=f"make them a multiple of {num_ranks}",
+            )
+        self.config = config
+        self._pad_id = tokenizer.special["pad"]
+        per_rank = config.num_rows // num_ranks
+        self._own = range(rank * per_rank, (rank + 1) * per_rank)
+        self._buckets = config.buckets or (Bucket(longest=None),)
+        datasets = [open_shards(each.folder, tokenizer) for each in config.mix]
+        cells = [
+            by_bucket(each.folder, dataset, self._buckets) for each, dataset in zip(config.mix, datasets, strict=True)
+        ]
+        self.num_tokens = [sum(group.num_tokens for group in dataset.groups) for dataset in datasets]
+        """Of each dataset in one epoch; an estimate for traces."""
+        self.shares = shares(config.mix, self.num_tokens)
+        """Of the tokens of the mix, by dataset."""
+        never = [tokenizer.special[name] for name in config.never_trained]
+        self._sources: list[Source] = []
+        self._rates: list[float] = []
+        """Documents of each bucket per token of the mix."""
+        for b in range(len(self._buckets)):
+            streams, rates, wanted = [], [], 0.0
+            for d, dataset in enumerate(datasets):
+                if not cells[d][b]:
+                    continue
+                documents = Documents(
+                    dataset,
+                    groups=cells[d][b],
+                    seed=config.seed,
+                    key=(d, b) if len(datasets) * len(self._buckets) > 1 else (),
+                    train_on_context=config.train_on_context,
+                    environment_loss=config.environment_loss,
+                    never_trained=never,
+                )
+                streams.append(documents)
+                rates.append(self.shares[d] * len(documents) / max(1, self.num_tokens[d]))
+                wanted += (config.mix[d].epochs or 0.0) * len(documents)
+            ends = all(each.epochs is not None for each in config.mix)
+            self._rates.append(sum(rates))
+            self._sources.append(Source(streams, rates or [1.0], round(wanted) if ends or not streams else None))
+
+    def __call__(self, state: PackState) -> Iterator[tuple[Batch, PackState]]:
+        states = self._states_of(state)
+        plans = [
+            plan(
+                source.num_tokens,
+                self.config.seq_len,
+                each,
+                waiting=max(1, WAITING // len(states)),
+                split=self.config.split,
+            )
+            for source, each in zip(self._sources, states, strict=True)
+        ]
+        left = [b for b, rate in enumerate(self._rates) if rate]
+        while left:
+            b = min(left, key=lambda b: states[b].num_read / self._rates[b])
+            rows, reached = [], []
+            for number, (pieces, after) in zip(range(self.config.num_rows), plans[b], strict=False):
+                reached.append(after)
+                if number in self._own:
+                    rows.append(self._row(self._sources[b], pieces))
+            if len(reached) < self.config.num_rows:  # a last incomplete batch is left out
+                left.remove(b)
+                continue
+            states[b] = reached[-1]
+            yield join(rows, self._buckets[b].global_window), self._state_of(states)
+
+    def _row(self, source: Source, pieces: Sequence[Piece]) -> Row:
+        documents = [source[i].piece(start, size) for i, start, size in pieces]
+        return row(documents, self.config.seq_len, self._pad_id)
+
+    def _states_of(self, state: PackState) -> list[PackState]:
+        if len(self._buckets) == 1 and not state.buckets:
+            return [state]
+        if state == PackState():
+            return [PackState()] * len(self._buckets)
+        if len(state.buckets) != len(self._buckets):
+            raise ConfigError(
+                f"a run that was begun with {len(state.buckets) or 1} length buckets cannot go on with "
+                f"{len(self._buckets)}",
+                fix="give the buckets that it was begun with",
+            )
+        return list(state.buckets)
+
+    def _state_of(self, states: Sequence[PackState]) -> PackState:
+        if len(states) == 1:
+            return states[0]
+        return PackState(num_read=sum(each.num_read for each in states), buckets=tuple(states))
+
+
+def by_bucket(folder: Path, dataset: Shards, buckets: Sequence[Bucket]) -> list[list[int]]:
+    """The groups of a dataset in each bucket. Raises ConfigError where the buckets do not part whole groups."""
+    if not any(group.num_documents for group in dataset.groups):
+        raise DataError(f"{folder} holds no documents", fix="leave it out, or make it again")
+    if len(buckets) == 1 and buckets[0].longest is None:
+        return [list(range(len(dataset.groups)))]
+    edges = [bucket.longest for bucket in buckets]
+    bounds = [edge for edge in edges if edge is not None]
+    if (
+        None in edges[:-1]
+        or bounds != sorted(set(bounds))
+        or any(edge <= 1 << SHORTEST_CLASS or (edge - 1) & (edge - 2) for edge in bounds)
+    ):
+        raise ConfigError(
+            f"the buckets {','.join(map(str, buckets))} do not go from short to long by powers of two plus one, from "
+            f"{(1 << SHORTEST_CLASS) + 1} on",
+            fix="give such as 16385,65537,rest",
+        )
+    cells: list[list[int]] = [[] for _ in buckets]
+    for number, group in enumerate(dataset.groups):
+        if group.longest is None:
+            raise ConfigError(
+                f"{folder} holds traces, whose lengths are not known: they cannot be put in buckets",
+                fix="make token shards of them: opencwm data tokens",
+            )
+        place = next((b for b, edge in enumerate(edges) if edge is None or group.longest <= edge), None)
+        if place is None:
+            raise ConfigError(
+                f"{folder} has documents of {group.longest} tokens, which no bucket takes",
+                fix="end the buckets with rest",
+            )
+        cells[place].append(number)
+    return cells

@@ -229,6 +229,7 @@ def recorded_in_words(manifest: Mapping[str, Any]) -> str:
 
 def train_on(config: DemoConfig, folder: Path, work: Path, say: Say, losses: list[LossPoint]) -> Path:
     """Go on training for a while, from the saved optimizer state; the folder of the trained model."""
+    from opencwm.data.mix import mix
     from opencwm.train.loop import progress_line
     from opencwm.train.stage import StageConfig, run_stage
 
@@ -241,7 +242,7 @@ def train_on(config: DemoConfig, folder: Path, work: Path, say: Say, losses: lis
             say(f"   {progress_line(record)}")
 
     stage = StageConfig(
-        data=work / "data",
+        data=mix(str(work / "data")),
         tokenizer=folder,
         run=work / "run",
         loop=going_on(config),

@@ -30,6 +30,7 @@ def data() -> Recipe:
 
 def train() -> "StageConfig":
     """From nothing, about 7M parameters."""
+    from opencwm.data.mix import mix
     from opencwm.model import shapes
     from opencwm.train.loop import LoopConfig
     from opencwm.train.optim import OptimConfig
@@ -37,7 +38,7 @@ def train() -> "StageConfig":
     from opencwm.train.stage import StageConfig
 
     return StageConfig(
-        data=Path("runs/nano-data"),
+        data=mix("runs/nano-data"),
         tokenizer=Path("runs/nano-tokenizer"),
         run=Path("runs/nano"),
         model=shapes.nano(),

@@ -70,4 +70,4 @@ def load(run: Path, model: nn.Module, optimizers: list[torch.optim.Optimizer]) -
         optimizer.load_state_dict(state)
     progress = dict(content["progress"])
     loader = progress.pop("loader")
-    return Progress(**progress, loader=PackState(loader["num_read"], tuple(loader["waiting"])))
+    return Progress(**progress, loader=PackState.from_dict(loader))

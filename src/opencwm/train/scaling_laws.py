@@ -26,7 +26,7 @@ from typing import Any
 import torch
 
 from opencwm.data.dataset import read_manifest
-from opencwm.data.loader import TraceDocuments
+from opencwm.data.documents import trace_documents
 from opencwm.data.pack import Batch, PackState, batches, pack
 from opencwm.errors import ConfigError, DataError
 from opencwm.model.config import ModelConfig, layer_pattern
@@ -210,7 +210,7 @@ def one_run(
         log_every=num_steps + 1,
         save_every=num_steps + 1,
     )
-    training = TraceDocuments(config.data, tokenizer, seed=config.seed, shards=slice(-1))
+    training = trace_documents(config.data, tokenizer, seed=config.seed, shards=slice(-1))
 
     def rows(state: PackState) -> Any:
         return batches(pack(training, config.seq_len, state, pad_id=tokenizer.special["pad"]), num_rows)
@@ -240,7 +240,7 @@ def validation_batches(config: ScalingConfig, tokenizer: Tokenizer) -> list[Batc
     """One row each, of the last shard."""
     if len(read_manifest(config.data)["shards"]) < 2:
         raise DataError(f"{config.data} has one shard, and the last is for validation", fix="build one of more shards")
-    documents = TraceDocuments(config.data, tokenizer, epochs=1, shards=slice(-1, None))
+    documents = trace_documents(config.data, tokenizer, epochs=1, shards=slice(-1, None))
     rows = pack(documents, config.seq_len, pad_id=tokenizer.special["pad"])
     return [batch for batch, _ in islice(batches(rows, 1), config.validation_rows) if batch.trained.any()]
 

@@ -8,16 +8,16 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 
-from opencwm.data.loader import TraceDocuments
-from opencwm.data.pack import Batch, PackState, batches, pack
+from opencwm.data.loader import Bucket, Loader, LoaderConfig
+from opencwm.data.mix import Mix
 from opencwm.errors import ConfigError
 from opencwm.model import weights
 from opencwm.model.config import ModelConfig
@@ -33,23 +33,45 @@ METRICS = "metrics.jsonl"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StageConfig:
-    data: Path
-    """A dataset folder, as `opencwm data build` makes it."""
+    data: Mix
+    """Folders of token shards or of traces, and how much of each: `FOLDER`, or `FOLDER:share` or `FOLDER@epochs`."""
     tokenizer: Path
     """A folder with tokenizer.json."""
     run: Path
     """Where the run lives; a run that is there already goes on."""
     loop: LoopConfig
     model: ModelConfig | None = None
-    """Shape of a new model; vocabulary size and special ids are taken from the tokenizer. None: start from `start`."""
+    """Shape of the model; vocabulary size and special ids are taken from the tokenizer. None: that of `start`."""
     start: Path | None = None
-    """A model folder to train on, with its optimizer's state where it has one."""
-    epochs: int | None = None
-    """Times the data is read; None: as often as the steps need."""
+    """A model folder to train on; `model` may give it other positions and windows. None: a new model."""
+    keep_optimizer: bool = True
+    """Whether the optimizer's state beside `start` is gone on with."""
+    buckets: tuple[Bucket, ...] = ()
+    """Length buckets that all ranks draw from together, from short to long."""
+    split: bool = False
+    """A document longer than a row goes on in the next ones, instead of being cut."""
+    environment_loss: float = 1.0
+    """Share of the environment's messages in agent trajectories that are trained on."""
+    never_trained: tuple[str, ...] = ()
+    """Special tokens without loss."""
     seed: int = 0
     """Of the weights and of the order of documents."""
     extra: dict[str, Any] = field(default_factory=dict)
     """Anything to keep with the run's configuration."""
+
+    @property
+    def loader(self) -> LoaderConfig:
+        return LoaderConfig(
+            mix=self.data,
+            seq_len=self.loop.seq_len,
+            num_rows=self.loop.num_rows,
+            seed=self.seed,
+            buckets=self.buckets,
+            split=self.split,
+            train_on_context=self.loop.train_on_context,
+            environment_loss=self.environment_loss,
+            never_trained=self.never_trained,
+        )
 
 
 def run_stage(
@@ -58,17 +80,11 @@ def run_stage(
     """Train until the loop's last step, the end of the data or `stop`, and write `RUN/model/`."""
     torch.set_num_threads(config.loop.threads)
     tokenizer = Tokenizer.load(config.tokenizer)
-    documents = TraceDocuments(
-        config.data, tokenizer, seed=config.seed, epochs=config.epochs, train_on_context=config.loop.train_on_context
-    )
+    loader = Loader(config.loader, tokenizer)
     model = new_model(config, tokenizer)
     check_run(config.run, describe(config, model.config))
-    optimizer_state = config.start / OPTIMIZER if config.start is not None else None
+    optimizer_state = config.start / OPTIMIZER if config.start is not None and config.keep_optimizer else None
     metrics = write_metrics(config.run / METRICS)
-
-    def rows(state: PackState) -> Iterator[tuple[Batch, PackState]]:
-        stream = pack(documents, config.loop.seq_len, state, pad_id=tokenizer.special["pad"])
-        return batches(stream, config.loop.num_rows)
 
     def both(record: dict[str, Any]) -> None:
         metrics(record)
@@ -77,35 +93,57 @@ def run_stage(
     prepare = (
         None if optimizer_state is None else (lambda optimizers: load_optimizers(optimizer_state, model, optimizers))
     )
-    progress, optimizers = train(model, rows, config.loop, config.run, log=both, stop=stop, prepare=prepare)
+    progress, optimizers = train(model, loader, config.loop, config.run, log=both, stop=stop, prepare=prepare)
     export(config.run / "model", model, optimizers, config.tokenizer)
     return model, progress
 
 
 def new_model(config: StageConfig, tokenizer: Tokenizer) -> Transformer:
-    """A fresh model of the configured shape, or the one in `start`."""
-    if (config.model is None) == (config.start is None):
-        raise ConfigError(
-            "a stage needs a shape or a model folder to start from", fix="give exactly one of model and start"
-        )
-    if config.start is not None:
-        model = weights.load(config.start)
-        if model.config.vocab_size < tokenizer.vocab_size:
-            raise ConfigError(
-                f"{config.start} knows {model.config.vocab_size} tokens, the tokenizer {tokenizer.vocab_size}"
-            )
+    """A fresh model of the configured shape, or the one in `start`, with other positions and windows where `model`
+    gives them. Raises ConfigError where the shape is not that of the weights."""
+    if config.model is None and config.start is None:
+        raise ConfigError("a stage needs a shape or a model folder to start from", fix="give model or start")
+    shape = None if config.model is None else fitted(config.model, tokenizer)
+    if config.start is None:
+        assert shape is not None
+        model = Transformer(shape)
+        model.initialise(config.seed)
         return model
-    assert config.model is not None
-    shape = replace(
-        config.model,
+    model = weights.load(config.start)
+    if model.config.vocab_size < tokenizer.vocab_size:
+        raise ConfigError(
+            f"{config.start} knows {model.config.vocab_size} tokens, the tokenizer {tokenizer.vocab_size}"
+        )
+    return model if shape is None else reshaped(model, shape, config.start)
+
+
+def fitted(model: ModelConfig, tokenizer: Tokenizer) -> ModelConfig:
+    """A shape with the vocabulary of a tokenizer."""
+    return replace(
+        model,
         vocab_size=-(-tokenizer.vocab_size // 32) * 32,  # whole tiles for the head's matrix product
         bos_token_id=tokenizer.special["begin_of_text"],
         eos_token_id=(tokenizer.special["end_of_text"],),
         pad_token_id=tokenizer.special["pad"],
     )
-    model = Transformer(shape)
-    model.initialise(config.seed)
-    return model
+
+
+MOVABLE = ("rope_theta", "rope_scaling", "sliding_window", "max_position_embeddings", "eos_token_id", "pad_token_id")
+"""What a later stage may change about a model without touching its weights."""
+
+
+def reshaped(model: Transformer, shape: ModelConfig, start: Path) -> Transformer:
+    """The weights of `model` under another configuration."""
+    before, after = asdict(model.config), asdict(shape)
+    differing = [key for key in before if before[key] != after[key] and key not in MOVABLE]
+    if differing:
+        raise ConfigError(
+            f"{start} has another shape than the recipe: {', '.join(differing)}",
+            fix="start from a model of the same --size, or give model=none",
+        )
+    new = Transformer(shape)
+    new.load_state_dict(model.state_dict())
+    return new
 
 
 def describe(config: StageConfig, model: ModelConfig) -> dict[str, Any]:
@@ -113,7 +151,15 @@ def describe(config: StageConfig, model: ModelConfig) -> dict[str, Any]:
     loop = asdict(config.loop)
     for key in ("threads", "log_every", "save_every", "compile", "device"):
         del loop[key]
-    data = {"data": str(config.data), "start": str(config.start) if config.start else None, "seed": config.seed}
+    data = {
+        "data": ",".join(map(str, config.data)),
+        "start": str(config.start) if config.start else None,
+        "seed": config.seed,
+    }
+    # only where they are set, so that runs which were begun before they existed go on
+    defaults = {field.name: field.default for field in fields(config)}
+    optional = ("keep_optimizer", "buckets", "split", "environment_loss", "never_trained")
+    data |= {name: str(value) for name in optional if (value := getattr(config, name)) != defaults[name]}
     flat = {f"loop.{key}": value for key, value in loop.items()} | {f"model.{k}": v for k, v in model.to_hf().items()}
     resolved: dict[str, Any] = json.loads(json.dumps({**data, **flat, **config.extra}))
     return resolved
