@@ -1,7 +1,7 @@
 """Test suites of packages from the index, traced and untraced: are their results the same, and what does tracing cost?
 
     python benchmarks/suites.py [--python PYTHON] [--only toolz click] [--children] [--set KEY=VALUE ...]
-                                [--work FOLDER] [--json OUT]
+                                [--pysnooper] [--work FOLDER] [--json OUT]
 
 Each package of `suites/packages.toml` is taken as its source from the index, installed into an environment of its own
 that has nothing of ours, below a throw-away folder (`--work` keeps it, and then takes what is there). Its tests are run
@@ -15,6 +15,9 @@ untraced and traced, and once more untraced where that made a difference. A row 
     recorded    tests with a record, then the traces, frames and megabytes of all records
 
 All runs have `PYTHONHASHSEED=0` and hypothesis's seed 0. `--children` records the processes that tests start, too.
+
+`--pysnooper` runs each suite under PySnooper as well, test by test, in the same files and with as many events at most
+(`suites/suite_pysnooper.py`), and prints what an event takes with either: the CPU time that tracing adds, shared out.
 """
 
 import argparse
@@ -44,6 +47,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(PACKAGES), default=list(PACKAGES), metavar="PACKAGE")
     parser.add_argument("--children", action="store_true", help="also record the processes that tests start")
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="the recorder's options")
+    parser.add_argument("--pysnooper", action="store_true", help="also run each suite under PySnooper")
     parser.add_argument("--work", type=Path, help="a folder for the packages; without: a temporary one")
     parser.add_argument("--json", type=Path, help="also write the rows here")
     arguments = parser.parse_args()
@@ -60,9 +64,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="opencwm-suites-") as temporary:
         for name in arguments.only:
             work = (arguments.work or Path(temporary)).absolute() / name
-            row = compare(name, work, arguments.python, own)
+            row = compare(name, work, arguments.python, own, with_pysnooper=arguments.pysnooper)
             rows.append(row)
             print(line_of(row), flush=True)
+            if arguments.pysnooper:
+                print(f"    {against_pysnooper(row)}", flush=True)
             for line in (*map("changed: {}".format, row["changed"]), *row["suite"]["notes"]):
                 print(f"    {line}", flush=True)
     if arguments.json:
@@ -86,7 +92,17 @@ def line_of(row: dict[str, Any]) -> str:
     )
 
 
-def compare(name: str, work: Path, python: str, own: list[str]) -> dict[str, Any]:
+def against_pysnooper(row: dict[str, Any]) -> str:
+    ours = (row["traced_s"] - row["untraced_s"]) / row["suite"]["num_frames"] * 1e6
+    theirs = (row["pysnooper"]["cpu_s"] - row["untraced_s"]) / row["pysnooper"]["num_events"] * 1e6
+    whole = row["pysnooper"]["cpu_s"]
+    return (
+        f"microseconds an event: ours {ours:.1f}, PySnooper {theirs:.1f}, {theirs / ours:.1f} times as long"
+        f" ({whole:.2f} s, {row['pysnooper']['num_events']:,} events)"
+    )
+
+
+def compare(name: str, work: Path, python: str, own: list[str], *, with_pysnooper: bool) -> dict[str, Any]:
     package = PACKAGES[name]
     if not (work / "ready").exists():
         prepare(name, package, work, python)
@@ -101,18 +117,25 @@ def compare(name: str, work: Path, python: str, own: list[str]) -> dict[str, Any
     if any(need.startswith("hypothesis") for need in package.get("needs", ())):
         arguments.append("--hypothesis-seed=0")
 
-    def untraced() -> dict[str, Any]:
-        with open(work / "untraced.log", "wb") as log:
+    def run(log_name: str, **more: str) -> dict[str, Any]:
+        with open(work / log_name, "wb") as log:
             command = [work / PYTHON, "-m", "pytest", *arguments]
-            subprocess.run(command, cwd=work / "source", env={**os.environ, **environment}, stdout=log, stderr=log)
+            with_more = {**os.environ, **environment, **more}
+            subprocess.run(command, cwd=work / "source", env=with_more, stdout=log, stderr=log)
         return read(results)
 
-    plain = untraced()
+    plain = run("untraced.log")
     suite = traced(work, arguments, environment, own)
     under_us = read(results)
     changed = [test for test in plain["results"] if under_us["results"].get(test) != plain["results"][test]]
-    again = untraced()["results"] if changed else plain["results"]
+    again = run("untraced.log")["results"] if changed else plain["results"]
     flaky = [test for test in changed if again.get(test) != plain["results"][test]]
+    pysnooper = {}
+    if with_pysnooper:
+        snooped = work / "snooped.txt"
+        plugins = f"{environment['PYTEST_ADDOPTS']} -p suite_pysnooper"
+        cpu_s = run("pysnooper.log", PYTEST_ADDOPTS=plugins, SUITE_SNOOPED=str(snooped))["cpu_s"]
+        pysnooper = {"cpu_s": cpu_s, "num_events": int(snooped.read_text(encoding="utf-8"))}
     return {
         "package": name,
         "version": package["version"],
@@ -124,6 +147,7 @@ def compare(name: str, work: Path, python: str, own: list[str]) -> dict[str, Any
         "untraced_s": plain["cpu_s"],
         "traced_s": under_us["cpu_s"],
         "suite": suite,
+        "pysnooper": pysnooper,
     }
 
 
