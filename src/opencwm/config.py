@@ -126,6 +126,8 @@ def _in_words(kind: Any) -> str:
         return " or ".join(_in_words(part) for part in args)
     if origin is Literal:
         return "one of " + ", ".join(str(choice) for choice in args)
+    if hasattr(kind, "from_text"):
+        return str(kind.from_text.__doc__).rstrip(".")
     if origin is tuple:
         if args[-1] is ...:
             return f"a list like a,b where each is {_in_words(args[0])}"

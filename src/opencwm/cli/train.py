@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from opencwm.cli.recipe import Size, find_recipe
 from opencwm.cli.terminal import emit, out, say
 from opencwm.errors import ConfigError
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 def train(
     recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="The name of a training recipe, such as nano.")],
     settings: Annotated[list[str] | None, typer.Argument(metavar="[a.b=value ...]", help="Changes to it.")] = None,
+    size: Annotated[Size | None, typer.Option(help="Of the stages pretrain, midtrain and sft.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the resolved configuration.")] = False,
     profile: Annotated[bool, typer.Option("--profile", help="Run ten steps, and say where their time goes.")] = False,
     track: Annotated[list[Tracker] | None, typer.Option(help="Also log to tensorboard or trackio.")] = None,
@@ -43,10 +45,9 @@ def train(
         from opencwm.train.tracking import open_tracker
     except ImportError as exc:
         raise ConfigError(f"training needs {exc.name}", fix="pip install 'opencwm[model]'") from exc
-    from opencwm.cli.recipe import find_recipe
     from opencwm.config import override
 
-    config = override(find_recipe("train", recipe), settings or [])
+    config = override(find_recipe("train", recipe, size=size), settings or [])
     if dry_run:
         print(json.dumps(asdict(config), indent=1, default=str))
         return

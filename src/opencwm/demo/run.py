@@ -20,12 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 from opencwm import __version__
 from opencwm.data.build import build
-from opencwm.data.recipe import Recipe
 from opencwm.data.record import program_of, record_many
 from opencwm.data.sources.functions import Functions
-from opencwm.data.sources.generated import Generated
 from opencwm.demo.page import AFTER, BEFORE, COPY, Measured, digest, estimates, report_of
 from opencwm.errors import ConfigError
+from opencwm.recipes import demo
 from opencwm.recipes.nano import HELDOUT
 from opencwm.report import (
     LossPoint,
@@ -41,12 +40,9 @@ from opencwm.trace.recording.frame import Trace
 if TYPE_CHECKING:
     from opencwm.infer.engine import Engine
     from opencwm.prediction import Prediction
-    from opencwm.train.loop import LoopConfig
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 """There in a checkout; a wheel has none."""
-FINAL_RATE = 0.02
-"""Share of the peak learning rate that training goes on at (guess: where the model's own training ended)."""
 CHUNK = 12
 """Held-out programs predicted together."""
 
@@ -202,14 +198,13 @@ def load_engine(folder: Path) -> "Engine":
 def record_programs(config: DemoConfig, out: Path, say: Say) -> Mapping[str, Any]:
     """A small dataset: functions with the inputs that people gave them, and generated programs."""
     places = [*config.harvest, *([str(EXAMPLES)] if EXAMPLES.is_dir() else [])]
-    recipe = Recipe(
-        seed=config.seed + 1_000_000,  # of its own: nano's data has small seeds
+    base = demo.data()
+    recipe = replace(
+        base,
+        seed=base.seed + config.seed,
         num_programs=config.num_programs,
         shard_size=max(1, config.num_programs // 4),
-        functions=Functions(weight=0.5, places=tuple(places), typed=1, mutated=2, calls=3),
-        generated=Generated(weight=0.5, ramp=0.0),
-        heldout=str(HELDOUT),
-        near_duplicates=None,  # there are few programs, and little time
+        functions=replace(base.functions, places=tuple(places)),
     )
     say("   reading the standard library for functions and for inputs that people gave them: up to a minute")
     return build(recipe, out, num_workers=config.threads, say=lambda line: say(f"   {line}"))
@@ -231,7 +226,7 @@ def train_on(config: DemoConfig, folder: Path, work: Path, say: Say, losses: lis
     """Go on training for a while, from the saved optimizer state; the folder of the trained model."""
     from opencwm.data.mix import mix
     from opencwm.train.loop import progress_line
-    from opencwm.train.stage import StageConfig, run_stage
+    from opencwm.train.stage import run_stage
 
     def log(record: dict[str, Any]) -> None:
         if record["event"] == "step":
@@ -241,36 +236,25 @@ def train_on(config: DemoConfig, folder: Path, work: Path, say: Say, losses: lis
         else:
             say(f"   {progress_line(record)}")
 
-    stage = StageConfig(
+    base = demo.train()
+    loop = replace(
+        base.loop,
+        num_steps=config.max_steps,
+        save_every=config.max_steps + 1,
+        threads=config.threads,
+        seed=config.seed,
+    )
+    stage = replace(
+        base,
         data=mix(str(work / "data")),
         tokenizer=folder,
         run=work / "run",
-        loop=going_on(config),
         start=folder,
+        loop=loop,
         seed=config.seed,
     )
     run_stage(stage, log=log, stop=lambda progress: progress.seconds >= config.train_s)
     return stage.run / "model"
-
-
-def going_on(config: DemoConfig) -> "LoopConfig":
-    """The loop of `nano`'s recipe, at the rate that it ended with."""
-    from opencwm.recipes import nano
-    from opencwm.train.schedule import ScheduleConfig
-    from opencwm.train.stage import adapted
-
-    loop = nano.train().loop
-    return replace(
-        loop,
-        num_steps=config.max_steps,
-        optim=adapted(loop.optim, FINAL_RATE),
-        schedule=ScheduleConfig(kind="constant", warmup_steps=1),
-        compile=False,  # it would take the minute to compile, and wants a C++ compiler
-        threads=config.threads,
-        seed=config.seed,
-        log_every=2,
-        save_every=config.max_steps + 1,
-    )
 
 
 def forced(engine: "Engine", traces: Sequence[Trace], say: Say, *, patience_s: float | None = None) -> list[Comparison]:

@@ -117,13 +117,18 @@ def new_model(config: StageConfig, tokenizer: Tokenizer) -> Transformer:
     return model if shape is None else reshaped(model, shape, config.start)
 
 
+STOPS = ("end_of_text", "eom_id", "eot_id")
+"""What ends a text, a message, a turn."""
+
+
 def fitted(model: ModelConfig, tokenizer: Tokenizer) -> ModelConfig:
-    """A shape with the vocabulary of a tokenizer."""
+    """A shape with the vocabulary of a tokenizer, and as many stop tokens as it has."""
+    stops = [tokenizer.special[name] for name in STOPS if name in tokenizer.special]
     return replace(
         model,
         vocab_size=-(-tokenizer.vocab_size // 32) * 32,  # whole tiles for the head's matrix product
         bos_token_id=tokenizer.special["begin_of_text"],
-        eos_token_id=(tokenizer.special["end_of_text"],),
+        eos_token_id=tuple(stops[: len(model.eos_token_id)]),
         pad_token_id=tokenizer.special["pad"],
     )
 
