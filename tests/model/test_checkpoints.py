@@ -17,6 +17,7 @@ from opencwm.model import checkpoints, native, shapes, weights
 from opencwm.model.checkpoints import convert, expected_shapes, open_checkpoint
 from opencwm.model.config import ModelConfig, RopeScaling, layer_pattern
 from opencwm.model.transformer import Transformer
+from opencwm.train import checkpoint
 
 CONFIG = ModelConfig(
     vocab_size=300, hidden_size=32, intermediate_size=48, num_hidden_layers=6, num_attention_heads=4,
@@ -118,7 +119,7 @@ def test_a_training_run_becomes_a_model_folder(model, tmp_path):
     run = tmp_path / "run"
     run.mkdir()
     (run / "config.json").write_text(json.dumps({f"model.{key}": value for key, value in CONFIG.to_hf().items()}))
-    torch.save({"model": model.state_dict(), "optimizers": [], "progress": {}}, run / "state.pt")
+    checkpoint.Saver(run).save(model, [], checkpoint.Progress())
     convert(run, tmp_path / "hf", "hf", dtype=torch.bfloat16)
     kept = weights.load(tmp_path / "hf", dtype=torch.bfloat16)
     assert torch.equal(kept.lm_head.weight, model.lm_head.weight.bfloat16())

@@ -94,7 +94,7 @@ def test_a_run_killed_between_saves_goes_on_from_the_last_one(tmp_path):
 def test_a_half_written_state_is_not_taken_for_one(tmp_path):
     model = fresh()
     train(model, rows, LOOP, tmp_path, log=quiet)
-    path = tmp_path / checkpoint.STATE
+    path = next((tmp_path / checkpoint.STATE).glob("*.distcp"))
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(DataError, match="not a whole training state"):
         train(fresh(), rows, LOOP, tmp_path, log=quiet)

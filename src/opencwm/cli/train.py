@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import asdict
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -35,11 +36,13 @@ def train(
     """Train a model; a run folder that is there already goes on where it stopped.
 
     Ctrl-C once: it finishes the step, saves and ends. Twice: it leaves at once.
+    Many processes: torchrun --nproc-per-node 4 -m opencwm train RECIPE ...
 
     Try: opencwm train nano run=runs/mine loop.num_steps=200
     """
     try:
         from opencwm.train.loop import progress_line
+        from opencwm.train.parallel import together
         from opencwm.train.scaling_laws import ScalingConfig
         from opencwm.train.stage import run_stage
         from opencwm.train.tracking import open_tracker
@@ -57,22 +60,28 @@ def train(
     if profile:
         show_profile(config, as_json=as_json)
         return
-    logs = [open_tracker(kind.value, config.run) for kind in track or []]
+    with together(config.loop.parallel, config.loop.device) as processes:
+        logs = [open_tracker(kind.value, config.run) for kind in track or [] if processes.is_first]
 
-    def log(record: dict[str, Any]) -> None:
-        for tracker in logs:
-            tracker(record)
-        if as_json:
-            emit(record)
-        else:
-            say(progress_line(record))
+        def log(record: dict[str, Any]) -> None:
+            for tracker in logs:
+                tracker(record)
+            if as_json:
+                emit(record)
+            else:
+                say(progress_line(record))
 
-    _, progress = run_stage(config, log=log, stop=stop_on_interrupt())
+        _, progress = run_stage(config, log=log, stop=stop_on_interrupt(), processes=processes)
+        if processes.is_first:
+            show_end(config.run / "model", progress, as_json=as_json)
+
+
+def show_end(model: Path, progress: "Progress", *, as_json: bool) -> None:
     if as_json:
-        emit({"event": "end", "step": progress.step, "tokens": progress.num_tokens, "model": str(config.run / "model")})
+        emit({"event": "end", "step": progress.step, "tokens": progress.num_tokens, "model": str(model)})
     else:
-        print(f"{config.run / 'model'}  after {progress.step:,} steps, {progress.num_tokens / 1e6:.2f}M tokens")
-        say(f"measure it: opencwm eval run traces --model {config.run / 'model'} --data TRACES")
+        print(f"{model}  after {progress.step:,} steps, {progress.num_tokens / 1e6:.2f}M tokens")
+        say(f"measure it: opencwm eval run traces --model {model} --data TRACES")
 
 
 def show_laws(config: Any, *, as_json: bool) -> None:

@@ -4,7 +4,7 @@
 
     hf      config.json, model.safetensors or shards with an index          Hugging Face, `weights.py`
     dcp     params.json, .metadata, *.distcp                                torch.distributed.checkpoint, native names
-    state   config.json, state.pt                                           a run of `opencwm train`
+    state   config.json, state/: progress.json, .metadata, *.distcp         a run of `opencwm train`
 
 Names here are those of the Hugging Face layout. `convert` checks all names and shapes before anything is written,
 holds one tensor at a time, and gives the finished folder its name last.
@@ -40,7 +40,11 @@ from opencwm.model.transformer import Transformer
 
 Layout = Literal["hf", "dcp", "state"]
 Shapes = dict[str, tuple[int, ...]]
-PARAMS, DCP_INDEX, STATE = "params.json", ".metadata", "state.pt"
+PARAMS, DCP_INDEX = "params.json", ".metadata"
+STATE, PREVIOUS_STATE, MANIFEST = "state", "state.prev", "progress.json"
+"""Of a run: its last saved state, the one before, and the file in each that is written last."""
+MODEL, OPTIMIZER = "model/", "optimizer/"
+"""Before the names in a state: of weights, and of what an optimizer keeps (`optimizer/NAME/KEY`)."""
 SHARD_BYTES = 5_000_000_000
 """Largest safetensors file, unless a single tensor is larger: Hugging Face's usual size."""
 SAFETENSORS_NAMES = {torch.bfloat16: "BF16", torch.float16: "F16", torch.float32: "F32", torch.float64: "F64"}
@@ -68,13 +72,14 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     folder is none, DataError naming the first missing, surplus or misshapen tensor."""
     if (folder / DCP_INDEX).is_file():
         checkpoint = _open_dcp(folder)
-    elif (folder / STATE).is_file():
+    elif last_state(folder) is not None:
         checkpoint = _open_state(folder)
     elif (folder / "config.json").is_file():
         checkpoint = _open_hf(folder)
     else:
         raise ConfigError(
-            f"{folder} holds no checkpoint", fix=f"give a folder with config.json, {PARAMS} and {DCP_INDEX}, or {STATE}"
+            f"{folder} holds no checkpoint",
+            fix=f"give a folder with config.json, {PARAMS} and {DCP_INDEX}, or {STATE}/",
         )
     weights.check_names(folder, expected_shapes(checkpoint.config), checkpoint.shapes)
     return checkpoint
@@ -233,12 +238,7 @@ def _open_dcp(folder: Path) -> Checkpoint:
         raise ConfigError(f"{folder} has no {PARAMS}", fix=f"put the {PARAMS} of the checkpoint beside it") from exc
     except (ValueError, KeyError, TypeError) as exc:
         raise ConfigError(f"{folder / PARAMS} does not describe a model", fix="copy it again") from exc
-    reader = _SafeReader(folder)
-    entries = {
-        key: entry
-        for key, entry in reader.read_metadata().state_dict_metadata.items()
-        if isinstance(entry, TensorStorageMetadata)
-    }
+    entries = SafeReader(folder).tensors()
     keys: dict[str, str] = {}
     for key in entries:
         name = native.to_hf_name(key.removeprefix(native.PREFIX)) if key.startswith(native.PREFIX) else None
@@ -248,22 +248,35 @@ def _open_dcp(folder: Path) -> Checkpoint:
     shapes = {name: tuple(entries[key].size) for name, key in keys.items()}
     native_shapes = {keys[name].removeprefix(native.PREFIX): shape for name, shape in shapes.items()}
     config = native.from_params(params, native_shapes, where=str(folder / PARAMS))
-    dtypes = {name: entries[key].properties.dtype for name, key in keys.items()}
+    read = _reader(folder, keys, entries)
+    return Checkpoint(
+        folder=folder,
+        layout="dcp",
+        config=config,
+        shapes=shapes,
+        dtypes={name: entries[key].properties.dtype for name, key in keys.items()},
+        read=lambda name: native.to_hf_tensor(name, read(name), config),
+    )
+
+
+def _reader(folder: Path, keys: dict[str, str], entries: dict[str, TensorStorageMetadata]) -> Callable[[str], Tensor]:
+    """Reads one tensor of the distributed checkpoint in `folder`, by its name in `keys`."""
 
     def read(name: str) -> Tensor:
-        tensor = torch.empty(shapes[name], dtype=dtypes[name])
+        entry = entries[keys[name]]
+        tensor = torch.empty(entry.size, dtype=entry.properties.dtype)
         try:
             with alone():
-                load({keys[name]: tensor}, storage_reader=_SafeReader(folder), no_dist=True)
+                load({keys[name]: tensor}, storage_reader=SafeReader(folder), no_dist=True)
         except CheckpointException as exc:  # of its own kind, not an Exception
             cause = next(iter(exc.failures.values()))[0]
             raise DataError(f"{folder}: {keys[name]} cannot be read: {cause}", fix="copy the checkpoint again") from exc
-        return native.to_hf_tensor(name, tensor, config)
+        return tensor
 
-    return Checkpoint(folder=folder, layout="dcp", config=config, shapes=shapes, dtypes=dtypes, read=read)
+    return read
 
 
-class _SafeReader(FileSystemReader):
+class SafeReader(FileSystemReader):
     """Reads the index, which is a pickle, with nothing in it but what indexes are made of."""
 
     def read_metadata(self, *args: Any, **kwargs: Any) -> Metadata:
@@ -274,6 +287,11 @@ class _SafeReader(FileSystemReader):
             return metadata
         except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError, ValueError) as exc:
             raise DataError(f"{path} is not the index of a checkpoint: {exc}", fix="copy the checkpoint again") from exc
+
+    def tensors(self) -> dict[str, TensorStorageMetadata]:
+        """What the index says of every tensor."""
+        entries = self.read_metadata().state_dict_metadata
+        return {key: entry for key, entry in entries.items() if isinstance(entry, TensorStorageMetadata)}
 
 
 class _IndexUnpickler(pickle.Unpickler):
@@ -302,17 +320,20 @@ def _open_state(folder: Path) -> Checkpoint:
         )
     except (OSError, ValueError, AttributeError) as exc:
         raise ConfigError(f"{path} does not describe a run", fix="give the folder of a training run") from exc
-    try:
-        tensors: dict[str, Tensor] = torch.load(folder / STATE, weights_only=True, map_location="cpu", mmap=True)[
-            "model"
-        ]
-    except Exception as exc:  # torch raises many types for a damaged file
-        raise DataError(f"{folder / STATE} is not a whole training state: {exc}", fix="copy it again") from exc
+    state = last_state(folder)
+    assert state is not None, f"{folder} holds no state"
+    entries = SafeReader(state).tensors()
+    keys = {key.removeprefix(MODEL): key for key in entries if key.startswith(MODEL)}
     return Checkpoint(
         folder=folder,
         layout="state",
         config=config,
-        shapes={name: tuple(tensor.shape) for name, tensor in tensors.items()},
-        dtypes={name: tensor.dtype for name, tensor in tensors.items()},
-        read=tensors.__getitem__,
+        shapes={name: tuple(entries[key].size) for name, key in keys.items()},
+        dtypes={name: entries[key].properties.dtype for name, key in keys.items()},
+        read=_reader(state, keys, entries),
     )
+
+
+def last_state(run: Path) -> Path | None:
+    """The folder of a run's last whole state, None where there is none."""
+    return next((run / name for name in (STATE, PREVIOUS_STATE) if (run / name / MANIFEST).is_file()), None)

@@ -4,8 +4,9 @@
 
 A run is a folder. It holds the resolved configuration, `metrics.jsonl`, the state to go on from, and at the end the
 model in Hugging Face layout. A run that is killed goes on from its last state, bit for bit as if nothing had happened
-(on the CPU, at the same number of threads). Sources: CWM (arXiv 2510.02387) section 4 for the recipe's shape; sizes
-and rates are ours, measured.
+(on the CPU, at the same number of threads). Many processes run the same loop, each on its own rows: the counts, the
+loss, the norm and what follows from them are those of all (`parallel.py`). Sources: CWM (arXiv 2510.02387) section 4
+for the recipe's shape; sizes and rates are ours, measured.
 """
 
 import json
@@ -31,6 +32,7 @@ from opencwm.model.transformer import Transformer
 from opencwm.train import checkpoint, optim
 from opencwm.train.checkpoint import Progress
 from opencwm.train.optim import OptimConfig
+from opencwm.train.parallel import ALONE, ParallelConfig, Processes, split, whole
 from opencwm.train.schedule import ScheduleConfig
 from opencwm.train.spikes import SpikeConfig
 
@@ -46,6 +48,7 @@ class LoopConfig:
     optim: OptimConfig = field(default_factory=OptimConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     spikes: SpikeConfig = field(default_factory=SpikeConfig)
+    parallel: ParallelConfig = field(default_factory=ParallelConfig)
     precision: Literal["auto", "bf16", "float32"] = "auto"
     """auto: bf16 autocast where the device multiplies it natively, float32 elsewhere."""
     device: str = "auto"
@@ -70,7 +73,8 @@ LOSS_STEP = 256
 
 Log = Callable[[dict[str, Any]], None]
 Batches = Callable[[PackState], Iterator[tuple[Batch, PackState]]]
-"""The batches after a state of the loader, each with the state after it."""
+"""The batches after a state of the loader, each with the state after it. Of many processes each gets its own rows, and
+the state of all."""
 
 
 def train(
@@ -82,38 +86,48 @@ def train(
     log: Log,
     stop: Callable[[Progress], bool] = lambda progress: False,
     prepare: Callable[[list[Optimizer]], None] | None = None,
+    processes: Processes = ALONE,
 ) -> tuple[Progress, list[Optimizer]]:
     """Train `model` in `run` until `config.num_steps`, the end of the data, or `stop(progress)`; resumes what is there.
 
-    `prepare` may fill the optimizers of a run that starts anew. Raises DataError where more steps would have to be
-    skipped than `config.spikes` allows: the last update is not made, and the state before it is saved.
+    `prepare` may fill the optimizers of a run that starts anew. Of many processes, each calls this with the same model,
+    which is cut in place; the first one logs. Raises DataError where more steps would have to be skipped than
+    `config.spikes` allows: the last update is not made, and the state before it is saved.
     """
     torch.set_num_threads(config.threads)
     run.mkdir(parents=True, exist_ok=True)
     device = choose_device(config.device)
     dtype, why = precision(config.precision, device)
     model.to(device)
+    split(model, processes, config.parallel, dtype)
     optimizers = optim.build(model, config.optim)
-    resumed = checkpoint.load(run, model, optimizers)
+    resumed = checkpoint.load(run, model, optimizers, processes)
     if resumed is None and prepare is not None:
         prepare(optimizers)
     progress = resumed or Progress()
+    if not processes.is_first:
+        log = silent
     log(
         {
             "event": "start",
             "step": progress.step,
             "parameters": model.num_parameters,
             "device": device.type,
+            "processes": processes.num_data * processes.num_tensor,
             "precision": str(dtype),
             "why": why,
         }
     )
     model.train()
-    with compiled_blocks(model) if config.compile else nullcontext():
-        progress = _steps(model, optimizers, batches, config, run, progress, log=log, stop=stop)
+    with checkpoint.saver(run, processes) as saver, compiled_blocks(model) if config.compile else nullcontext():
+        progress = _steps(model, optimizers, batches, config, saver, progress, log=log, stop=stop, processes=processes)
+        saver.save(model, optimizers, progress)
     model.eval()
-    checkpoint.save(run, model, optimizers, progress)
     return progress, optimizers
+
+
+def silent(record: dict[str, Any]) -> None:
+    """The log of every process but the first."""
 
 
 def _steps(
@@ -121,29 +135,32 @@ def _steps(
     optimizers: list[Optimizer],
     batches: Batches,
     config: LoopConfig,
-    run: Path,
+    saver: checkpoint.Saver,
     progress: Progress,
     *,
     log: Log,
     stop: Callable[[Progress], bool],
+    processes: Processes,
 ) -> Progress:
     dtype, _ = precision(config.precision, model.device)
-    # groups are scaled from these; a resumed state holds decayed rates
-    peaks = [[group["lr"] for group in o.param_groups] for o in optim.build(model, config.optim)]
+    peaks = [[group["lr"] for group in optimizer.param_groups] for optimizer in optimizers]
     started, meter = time.perf_counter() - progress.seconds, Meter(progress)
     for batch, loader in batches(progress.loader):
-        if progress.step >= config.num_steps or stop(progress):
+        if progress.step >= config.num_steps or processes.any(stop(progress)):
             break
         factor = config.schedule.factor(progress.step, config.num_steps)
+        num_tokens, num_trained = (int(n) for n in processes.sum(len(batch.inputs), batch.trained.sum()))
         with record_function("forward"):
-            loss, num_trained = loss_of(model, batch, dtype)
+            loss, _ = loss_of(model, batch, dtype, of=num_trained)
         with record_function("backward"):
-            loss.backward()  # type: ignore[no-untyped-call]
+            # gradients of split weights come as means over the data ranks, and are to be sums
+            (loss * processes.num_data).backward()  # type: ignore[no-untyped-call]
         with record_function("clip"):
-            norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), config.optim.clip or math.inf))
+            norm = clip(model, config.optim.clip)
+        (mean_loss,) = processes.sum(float(loss.detach()))
         skipped = config.spikes.reason_to_skip(norm, progress.norms)
         if skipped is not None and progress.num_skipped == config.spikes.budget:
-            checkpoint.save(run, model, optimizers, progress)
+            saver.save(model, optimizers, progress)
             raise DataError(
                 f"step {progress.step}: {skipped}, and {progress.num_skipped} steps were skipped before",
                 fix="go on from an earlier state with a lower learning rate",
@@ -158,26 +175,35 @@ def _steps(
         progress = replace(
             progress,
             step=progress.step + 1,
-            num_tokens=progress.num_tokens + len(batch.inputs),
+            num_tokens=progress.num_tokens + num_tokens,
             seconds=time.perf_counter() - started,
             loader=loader,
             norms=progress.norms if skipped else (*progress.norms, norm)[-config.spikes.memory :],
             num_skipped=progress.num_skipped + (skipped is not None),
         )
         if skipped is not None:
-            log({"event": "skipped", "step": progress.step, "why": skipped, "loss": float(loss.detach())})
+            log({"event": "skipped", "step": progress.step, "why": skipped, "loss": mean_loss})
         else:
-            meter.add(float(loss.detach()), norm, num_trained)
+            meter.add(mean_loss, norm, num_trained)
         if progress.step % config.log_every == 0 and meter.losses:
             log(meter.line(progress, config, config.optim.lr * factor))
             meter = Meter(progress)
         if progress.step % config.save_every == 0:
-            checkpoint.save(run, model, optimizers, progress)
+            saver.save(model, optimizers, progress)
     return progress
 
 
-def loss_of(model: Transformer, batch: Batch, dtype: torch.dtype) -> tuple[Tensor, int]:
-    """Mean cross-entropy in nats over the trained targets of a batch, and how many there are."""
+def clip(model: Transformer, limit: float | None) -> float:
+    """Scale the gradients down to the global norm `limit`; returns the norm before."""
+    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    norm = whole(torch.nn.utils.get_total_norm(gradients))
+    torch.nn.utils.clip_grads_with_norm_(model.parameters(), limit or math.inf, norm)
+    return float(norm)
+
+
+def loss_of(model: Transformer, batch: Batch, dtype: torch.dtype, *, of: int | None = None) -> tuple[Tensor, int]:
+    """Mean cross-entropy in nats over the trained targets of a batch, and how many there are; with `of`, this batch's
+    share of the mean over that many targets, some of them in other processes' batches."""
     device = model.device
     inputs, targets = (torch.from_numpy(tokens).long().to(device) for tokens in (batch.inputs, batch.targets))
     positions = torch.cat([torch.arange(length) for length in batch.lengths]).to(device)
@@ -191,7 +217,7 @@ def loss_of(model: Transformer, batch: Batch, dtype: torch.dtype) -> tuple[Tenso
             fill = -len(part) % LOSS_STEP
             logits = model.logits(hidden[F.pad(part, (0, fill))]).float()
             losses.append(F.cross_entropy(logits, F.pad(targets[part], (0, fill), value=-100), reduction="sum"))
-    return torch.stack(losses).sum() / len(trained), len(trained)
+    return torch.stack(losses).sum() / (len(trained) if of is None else of), len(trained)
 
 
 def precision(choice: str, device: torch.device) -> tuple[torch.dtype, str]:
@@ -276,8 +302,9 @@ def rewind(path: Path, step: int) -> None:
 def progress_line(record: dict[str, Any]) -> str:
     """One record as a person reads it, units on every number."""
     if record["event"] == "start":
+        among = f" in {record['processes']} processes" if record["processes"] > 1 else ""
         return (
-            f"{record['parameters'] / 1e6:.1f}M parameters on {record['device']}, from step {record['step']}, "
+            f"{record['parameters'] / 1e6:.1f}M parameters on {record['device']}{among}, from step {record['step']}, "
             f"matrix products in {record['precision'].removeprefix('torch.')} ({record['why']})"
         )
     if record["event"] == "skipped":

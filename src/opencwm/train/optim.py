@@ -7,6 +7,8 @@ of the matrix moves alike:
 
 The orthogonalisation is five steps of a quintic Newton-Schulz iteration with the published coefficients. Ours differs
 in one way: matrices of the same shape are stacked, and the iteration runs as one batched product for all of them.
+Where matrices are split over processes, each process gathers an equal part of the stack, whole matrices, and sends its
+results back: nothing is computed twice, and the update is that of one process.
 """
 
 from collections import defaultdict
@@ -16,6 +18,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor, Shard
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # from the publication: steepest slope at zero that stays near one
 
@@ -48,15 +51,15 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         assert closure is None, "Muon takes no closure"
         for group in self.param_groups:
-            by_shape: dict[torch.Size, list[nn.Parameter]] = defaultdict(list)
+            alike: dict[Any, list[nn.Parameter]] = defaultdict(list)
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    by_shape[parameter.shape].append(parameter)
-            for parameters in by_shape.values():
+                    alike[parameter.shape, getattr(parameter, "placements", None)].append(parameter)
+            for parameters in alike.values():
                 self._step_stack(parameters, group)
 
     def _step_stack(self, parameters: list[nn.Parameter], group: dict[str, Any]) -> None:
-        updates = []
+        updates: list[Tensor] = []
         for parameter in parameters:
             assert parameter.grad is not None
             momentum = self.state[parameter].setdefault("momentum", torch.zeros_like(parameter))
@@ -64,7 +67,9 @@ class Muon(torch.optim.Optimizer):
             updates.append(parameter.grad.add(momentum, alpha=group["momentum"]))
         rows, columns = parameters[0].shape
         scale = group["lr"] * max(1.0, rows / columns) ** 0.5
-        for parameter, update in zip(parameters, orthogonalise(torch.stack(updates)), strict=True):
+        stack = torch.stack(updates)
+        directions = orthogonalise_split(stack) if isinstance(stack, DTensor) else orthogonalise(stack)
+        for parameter, update in zip(parameters, directions.unbind(), strict=True):
             parameter.mul_(1 - group["lr"] * group["weight_decay"]).add_(update.to(parameter.dtype), alpha=-scale)
 
 
@@ -81,11 +86,22 @@ def orthogonalise(stack: Tensor, *, steps: int = 5) -> Tensor:
     return x.transpose(1, 2) if tall else x
 
 
+def orthogonalise_split(stack: DTensor) -> Tensor:
+    """`orthogonalise`, each matrix on one of the processes that hold its parts; the result is split as `stack` is."""
+    mesh, by_matrix = stack.device_mesh, [Shard(0)] * stack.device_mesh.ndim
+    rounded = stack.bfloat16()
+    assert isinstance(rounded, DTensor), type(rounded)
+    mine = orthogonalise(rounded.redistribute(placements=by_matrix).to_local())
+    done = DTensor.from_local(mine, mesh, by_matrix, run_check=False, shape=stack.shape, stride=stack.stride())
+    return done.redistribute(placements=stack.placements)
+
+
 def build(model: nn.Module, config: OptimConfig) -> list[torch.optim.Optimizer]:
-    """The optimizers of `model`; every group's initial `lr` is its peak."""
-    matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and ".layers." in name]
-    tables = [p for name, p in model.named_parameters() if p.ndim == 2 and ".layers." not in name]
-    vectors = [p for p in model.parameters() if p.ndim == 1]
+    """The optimizers of what is trained of `model`; every group's initial `lr` is its peak."""
+    trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    matrices = [p for name, p in trained if p.ndim == 2 and ".layers." in name]
+    tables = [p for name, p in trained if p.ndim == 2 and ".layers." not in name]
+    vectors = [p for _, p in trained if p.ndim == 1]
     if config.kind == "adamw":
         tables, matrices = tables + matrices, []
     groups = [{"params": tables, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]

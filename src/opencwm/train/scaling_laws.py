@@ -15,6 +15,7 @@ from budgets that a laptop has, not above them.
 import json
 import math
 import random
+import shutil
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -217,8 +218,7 @@ def one_run(
 
     started = time.monotonic()
     folder = config.run / "current"
-    for old in folder.glob("*"):
-        old.unlink()
+    shutil.rmtree(folder, ignore_errors=True)
     try:
         progress, _ = train(model, rows, loop, folder, log=lambda record: None)
         loss = validation_loss(model, held)

@@ -1,6 +1,6 @@
 """One stage of training, from a dataset folder to a model folder.
 
-    dataset + tokenizer + (shape | model folder) --run_stage--> RUN/state.pt, metrics.jsonl, RUN/model/
+    dataset + tokenizer + (shape | model folder) --run_stage--> RUN/state/, metrics.jsonl, RUN/model/
 
 `RUN/model/` is a whole model in Hugging Face layout, tokenizer included, with the optimizer's state beside it in
 `optimizer.safetensors`, so that training can go on from a model that was shipped.
@@ -23,9 +23,11 @@ from opencwm.model import weights
 from opencwm.model.config import ModelConfig
 from opencwm.model.transformer import Transformer
 from opencwm.tokenizer import Tokenizer
+from opencwm.train import checkpoint, optim
 from opencwm.train.checkpoint import Progress
 from opencwm.train.loop import Log, LoopConfig, check_run, train, write_metrics
 from opencwm.train.optim import OptimConfig
+from opencwm.train.parallel import ALONE, Processes, part
 
 OPTIMIZER = "optimizer.safetensors"
 METRICS = "metrics.jsonl"
@@ -75,14 +77,20 @@ class StageConfig:
 
 
 def run_stage(
-    config: StageConfig, *, log: Log, stop: Callable[[Progress], bool] = lambda progress: False
+    config: StageConfig,
+    *,
+    log: Log,
+    stop: Callable[[Progress], bool] = lambda progress: False,
+    processes: Processes = ALONE,
 ) -> tuple[Transformer, Progress]:
-    """Train until the loop's last step, the end of the data or `stop`, and write `RUN/model/`."""
+    """Train until the loop's last step, the end of the data or `stop`, and write `RUN/model/`. Of many processes, each
+    calls this; the first one writes the model and returns it whole, the others return their part of it."""
     torch.set_num_threads(config.loop.threads)
     tokenizer = Tokenizer.load(config.tokenizer)
-    loader = Loader(config.loader, tokenizer)
+    loader = Loader(config.loader, tokenizer, rank=processes.data_rank, num_ranks=processes.num_data)
     model = new_model(config, tokenizer)
-    check_run(config.run, describe(config, model.config))
+    if processes.is_first:
+        check_run(config.run, describe(config, model.config))
     optimizer_state = config.start / OPTIMIZER if config.start is not None and config.keep_optimizer else None
     metrics = write_metrics(config.run / METRICS)
 
@@ -93,8 +101,15 @@ def run_stage(
     prepare = (
         None if optimizer_state is None else (lambda optimizers: load_optimizers(optimizer_state, model, optimizers))
     )
-    progress, optimizers = train(model, loader, config.loop, config.run, log=both, stop=stop, prepare=prepare)
-    export(config.run / "model", model, optimizers, config.tokenizer)
+    progress, optimizers = train(
+        model, loader, config.loop, config.run, log=both, stop=stop, prepare=prepare, processes=processes
+    )
+    if processes.is_first:
+        if processes is not ALONE:  # what is split is put together from the state that all have written
+            model = new_model(config, tokenizer)
+            optimizers = optim.build(model, config.loop.optim)
+            checkpoint.load(config.run, model, optimizers)
+        export(config.run / "model", model, optimizers, config.tokenizer)
     return model, progress
 
 
@@ -154,7 +169,7 @@ def reshaped(model: Transformer, shape: ModelConfig, start: Path) -> Transformer
 def describe(config: StageConfig, model: ModelConfig) -> dict[str, Any]:
     """The resolved configuration of a run as JSON; threads, device and cadence may change when it goes on: left out."""
     loop = asdict(config.loop)
-    for key in ("threads", "log_every", "save_every", "compile", "device"):
+    for key in ("threads", "log_every", "save_every", "compile", "device", "parallel"):
         del loop[key]
     data = {
         "data": ",".join(map(str, config.data)),
@@ -204,7 +219,9 @@ def load_optimizers(path: Path, model: Transformer, optimizers: list[torch.optim
             for parameter in group["params"]:
                 name = next(n for n, p in by_name.items() if p is parameter)
                 if name in states:
-                    optimizer.state[parameter].update(states[name])
+                    for key, value in states[name].items():
+                        is_alike = value.shape == parameter.shape
+                        optimizer.state[parameter][key] = part(value, like=parameter) if is_alike else value
 
 
 def adapted(optim_config: OptimConfig, factor: float) -> OptimConfig:
