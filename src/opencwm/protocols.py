@@ -87,6 +87,8 @@ class Scores:
     """What a model thinks of given tokens; entry i is about token i + 1 given the tokens up to i."""
 
     argmax: tuple[int, ...]
+    argmax_logprobs: tuple[float, ...]
+    """Of `argmax`."""
     logprobs: tuple[float, ...]
     """Of the token that really follows."""
 

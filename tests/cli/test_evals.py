@@ -32,6 +32,16 @@ def test_traces_are_evaluated_kept_and_reported(opencwm, half, tiny_model):
     assert json.loads(opencwm("eval", "report", "out", "--json").stdout) == data
 
 
+def test_calibration_is_told_and_drawn(opencwm, tiny_model, tmp_path):
+    argv = ["eval", "run", "calibration", "--model", str(tiny_model), "-n", "2", "-o", "out", "--json"]
+    data = json.loads(opencwm(*argv).stdout)
+    assert (data["task"], data["n"]) == ("calibration", 2)
+    assert data["metrics"]["frames"] == sum(data["outcomes"].values())
+    assert "<svg" in (tmp_path / "out" / "reliability.html").read_text()
+    served = opencwm("eval", "run", "calibration", "--model", "http://127.0.0.1:1/v1#x", "-n", "2")
+    assert (served.returncode, "tells no probabilities" in served.stderr) == (2, True)
+
+
 def test_cruxeval_is_asked_and_scored(opencwm, tiny_model):
     argv = ["eval", "run", "cruxeval", "--data", str(CRUXEVAL), "--model", str(tiny_model), "-n", "2"]
     done = opencwm(*argv, "--mode", "one_shot", "--json")

@@ -1,10 +1,11 @@
+import math
 import random
 from collections.abc import Callable, Sequence
 
 import pytest
 
 from opencwm.evals.breakdown import breakdown, cases, features, length_class, summary_lines, type_of
-from opencwm.evals.forced import SLACK, predict_forced, read_frame
+from opencwm.evals.forced import SLACK, predict_forced, predict_with_confidence, read_frame
 from opencwm.infer.grammar import TraceGrammar
 from opencwm.protocols import Completion, Request, Scores
 from opencwm.tokenizer import Tokenizer
@@ -52,9 +53,18 @@ class NextToken:
 
     def score(self, sequences):
         return [
-            Scores(argmax=tuple(self.following(ids[: i + 1]) for i in range(len(ids) - 1)), logprobs=(0.0,) * len(ids))
+            Scores(
+                argmax=tuple(self.following(ids[: i + 1]) for i in range(len(ids) - 1)),
+                argmax_logprobs=tuple(map(self.logprob, range(1, len(ids)))),
+                logprobs=tuple(map(self.logprob, range(1, len(ids)))),
+            )
             for ids in sequences
         ]
+
+    @staticmethod
+    def logprob(place: int) -> float:
+        """Of whatever is written there."""
+        return -0.01 - 0.001 * (place % 7)
 
     def generate(self, requests: Sequence[Request]) -> list[Completion]:
         return [self.one(request) for request in requests]
@@ -71,7 +81,13 @@ class NextToken:
             tokens.append(token)
             self.num_made += 1
         stopped = bool(tokens) and tokens[-1] in request.stop_ids
-        return Completion(tokens=tuple(tokens), text="", finish="stop" if stopped else "length")
+        places = range(len(request.prompt), len(request.prompt) + len(tokens))
+        return Completion(
+            tokens=tuple(tokens),
+            text="",
+            finish="stop" if stopped else "length",
+            logprobs=tuple(map(self.logprob, places)) if request.logprobs else None,
+        )
 
 
 def recalling(tokenizer: Tokenizer, *, slips: float, seed: int) -> NextToken:
@@ -95,9 +111,16 @@ def common(left: Sequence[int], right: Sequence[int]) -> int:
 
 def frame_by_frame(model: NextToken, trace: Trace, tokenizer: Tokenizer, grammar: bool):
     """The definition: every frame decoded greedily from the true prefix."""
-    item, stack = render_frames(trace, tokenizer), Stack()
-    stops = frozenset({tokenizer.special["frame_sep"], tokenizer.special["end_of_text"]})
+    stack = Stack()
     stack.apply(trace.frames[0])
+    for index, written in enumerate(written_frames(model, trace, tokenizer, grammar), start=1):
+        yield read_frame(written, tokenizer, stack.copy())
+        stack.apply(trace.frames[index])
+
+
+def written_frames(model: NextToken, trace: Trace, tokenizer: Tokenizer, grammar: bool):
+    item = render_frames(trace, tokenizer)
+    stops = frozenset({tokenizer.special["frame_sep"], tokenizer.special["end_of_text"]})
     for index in range(1, len(trace.frames)):
         start, end = item.span(index)
         language = (
@@ -106,8 +129,7 @@ def frame_by_frame(model: NextToken, trace: Trace, tokenizer: Tokenizer, grammar
         request = Request(
             prompt=tuple(item.ids[:start]), max_tokens=2 * (end - start) + SLACK, stop_ids=stops, grammar=language
         )
-        yield read_frame(model.one(request).tokens, tokenizer, stack.copy())
-        stack.apply(trace.frames[index])
+        yield model.one(request).tokens
 
 
 @pytest.mark.parametrize("grammar", [False, True])
@@ -126,6 +148,20 @@ def test_frames_are_those_of_decoding_every_frame(tokenizer, seed, grammar):
                 assert frame_equal(theirs, None if isinstance(mine, ParseError) else mine)
                 assert frame_equal(true, mine) == frame_equal(true, theirs)
     assert cheap < model.num_made - cheap
+
+
+@pytest.mark.parametrize("grammar", [False, True])
+@pytest.mark.parametrize("seed", range(6))
+def test_a_frame_s_confidence_is_the_probability_of_what_was_written_for_it(tokenizer, seed, grammar):
+    model = recalling(tokenizer, slips=0.03, seed=seed)
+    make = (lambda context, prefix: TraceGrammar(context, tokenizer, prefix=prefix)) if grammar else None
+    for trace, forced in zip(TRACES, predict_with_confidence(model, TRACES, grammar=make), strict=True):
+        item = render_frames(trace, tokenizer)
+        assert forced.confidences[0] == 1.0
+        for index, written in enumerate(written_frames(model, trace, tokenizer, grammar), start=1):
+            start = item.frame_starts[index]
+            expected = math.exp(sum(map(model.logprob, range(start, start + len(written)))))
+            assert forced.confidences[index] == pytest.approx(expected)
 
 
 def test_a_perfect_model_makes_no_token(tokenizer):

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args
 
 import typer
 
@@ -14,18 +14,19 @@ from opencwm.errors import ConfigError, DataError
 if TYPE_CHECKING:
     from opencwm.evals.base import EvalResult
     from opencwm.evals.forced import MakeGrammar
-    from opencwm.protocols import Model
+    from opencwm.protocols import Model, ScoringModel
 
 app = typer.Typer(no_args_is_help=True, help="Benchmarks: run them, put their results side by side.")
 
 RESULT = "result.json"
+RELIABILITY = "reliability.html"
 
 
 @app.command("run")
 def run(
     task: Annotated[
-        Literal["traces", "cruxeval", "humaneval"],
-        typer.Argument(metavar="TASK", help="traces, cruxeval or humaneval."),
+        Literal["traces", "calibration", "cruxeval", "humaneval"],
+        typer.Argument(metavar="TASK", help="traces, calibration, cruxeval or humaneval."),
     ],
     data: Annotated[
         Path | None,
@@ -57,7 +58,7 @@ def run(
 
     if (inputs is None) == (task == "humaneval"):
         raise ConfigError("--inputs goes with humaneval, which cannot do without", fix="see opencwm eval run --help")
-    if data is None and task == "traces":
+    if data is None and task in ("traces", "calibration"):
         data = HELDOUT
     if data is None:
         raise ConfigError(f"--data is missing: the items of {task}", fix="they are in tests/data of the repository")
@@ -68,6 +69,8 @@ def run(
         output.mkdir(parents=True, exist_ok=True)
     if task == "traces":
         results = _run_traces(opened, data, mode, limit, seed, output)
+    elif task == "calibration":
+        results = _run_calibration(opened, data, limit, seed, output)
     elif inputs is not None:
         results = _run_humaneval(opened, data, inputs, mode, limit, output, allow_unisolated)
     else:
@@ -133,6 +136,26 @@ def _run_traces(
         settings={"data": str(data), "limit": limit, "seed": seed},
         progress=_say_progress,
     )
+
+
+def _run_calibration(
+    model: "Model", data: Path, limit: int | None, seed: int, output: Path | None
+) -> "Iterator[EvalResult]":
+    from opencwm.evals.calibration import evaluate
+    from opencwm.evals.traces import load_traces
+    from opencwm.report.reliability import reliability_page
+
+    result = evaluate(
+        cast("ScoringModel", model),
+        load_traces(data, limit=limit, seed=seed),
+        ledger=None if output is None else output / "calibration.jsonl",
+        settings={"data": str(data), "limit": limit, "seed": seed},
+        progress=partial(_say_progress, "calibration"),
+    )
+    if output is not None:
+        (output / RELIABILITY).write_text(reliability_page(result.to_dict()), encoding="utf-8")
+        say(f"the curve: {output / RELIABILITY}")
+    yield result
 
 
 def _run_humaneval(

@@ -10,6 +10,7 @@ resolved (`".."` or the value itself); `trace.compare.compare_frames` judges. Wi
 decoded too: it may be one that the grammar forbids.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -45,6 +46,23 @@ def predict_forced(
     model: ScoringModel, traces: Sequence[Trace], *, grammar: MakeGrammar | None = None
 ) -> list[Predicted]:
     """What the model writes for each frame after the first, given the true ones before it."""
+    return [each.frames for each in predict_with_confidence(model, traces, grammar=grammar)]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Forced:
+    """The predictions of one trace."""
+
+    frames: Predicted
+    confidences: tuple[float, ...]
+    """Per frame, the probability that the model gave to the tokens it wrote, whatever a grammar forbade; 1 for the
+    given one."""
+
+
+def predict_with_confidence(
+    model: ScoringModel, traces: Sequence[Trace], *, grammar: MakeGrammar | None = None
+) -> list[Forced]:
+    """What the model writes for each frame, and how sure of it it is."""
     assert model.tokenizer is not None, "a scoring model reads tokens"
     rendered = [render_frames(trace, model.tokenizer) for trace in traces]
     scores = model.score([item.ids for item in rendered])
@@ -57,11 +75,24 @@ def predict_forced(
     requests = [request_of(task, rendered[task.trace], traces[task.trace], model.tokenizer, grammar) for task in tasks]
     completions = iter(model.generate([request for request in requests if not is_over(request)]))
     written: list[dict[int, list[int]]] = [{} for _ in traces]
+    logprobs = [
+        [sum(score.logprobs[start - 1 : end - 1]) for start, end in map(item.span, range(len(item.frame_starts)))]
+        for item, score in zip(rendered, scores, strict=True)
+    ]
     for task, request in zip(tasks, requests, strict=True):
-        start = rendered[task.trace].frame_starts[task.frame]
-        rest = () if is_over(request) else next(completions).tokens
-        written[task.trace][task.frame] = [*request.prompt[start:], *rest]
-    return [read(trace, frames, model.tokenizer) for trace, frames in zip(traces, written, strict=True)]
+        start, score = rendered[task.trace].frame_starts[task.frame], scores[task.trace]
+        rest = None if is_over(request) else next(completions)
+        written[task.trace][task.frame] = [*request.prompt[start:], *(rest.tokens if rest else ())]
+        forced = score.argmax_logprobs[task.place - 1] if len(request.prompt) > task.place else 0.0
+        made = sum(rest.logprobs or ()) if rest else 0.0
+        logprobs[task.trace][task.frame] = sum(score.logprobs[start - 1 : task.place - 1]) + forced + made
+    return [
+        Forced(
+            frames=read(trace, frames, model.tokenizer),
+            confidences=(1.0, *(min(1.0, math.exp(value)) for value in values[1:])),
+        )
+        for trace, frames, values in zip(traces, written, logprobs, strict=True)
+    ]
 
 
 def disagreements(number: int, item: RenderedTrace, argmax: Sequence[int]) -> Iterator[Task]:
@@ -86,6 +117,7 @@ def request_of(
         max_tokens=start + 2 * (end - start) + SLACK - len(prompt),
         stop_ids=frozenset(tokenizer.special[special.key] for special in (Special.FRAME_SEP, Special.END_OF_TEXT)),
         grammar=grammar,
+        logprobs=True,
     )
 
 

@@ -122,9 +122,11 @@ class Engine:
             for length in lengths:
                 logits = self.logits(hidden[start : start + length - 1])
                 following = tokens[start + 1 : start + length].tolist()
+                argmax = logits.argmax(dim=-1).tolist()
                 scores.append(
                     Scores(
-                        argmax=tuple(logits.argmax(dim=-1).tolist()),
+                        argmax=tuple(argmax),
+                        argmax_logprobs=tuple(log_probabilities(logits, argmax)),
                         logprobs=tuple(log_probabilities(logits, following)),
                     )
                 )

@@ -8,15 +8,7 @@ from dataclasses import dataclass
 from html import escape
 from math import ceil, floor, log10
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 720, 420, 64, 16, 16, 44
-STYLE = """
-:root { color-scheme: light dark; --dim: light-dark(#667, #99a); --rule: light-dark(#dde, #334);
-  --law: light-dark(#1f5fbf, #7ab0ff); --best: light-dark(#b3541e, #ffab70); }
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 46rem; padding: 0 1rem; }
-svg { width: 100%; height: auto; } text { font-size: 12px; fill: var(--dim); } .grid { stroke: var(--rule); }
-.law { stroke: var(--law); stroke-width: 2; } .run { fill: var(--dim); opacity: .45; } .best { fill: var(--best); }
-p { color: var(--dim); } code { font-family: ui-monospace, monospace; }
-"""
+from opencwm.report.figure import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, figure_page
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,14 +26,7 @@ class Curve:
 def power_law_page(curves: Sequence[Curve], note: str) -> str:
     """The page; `note` says under it what was run."""
     parts = [f"<h2>{escape(curve.name)}</h2>{_formula(curve)}{power_law_chart(curve)}" for curve in curves]
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>Scaling laws</title>\n'
-        f"<style>{STYLE}</style>\n</head>\n<body>\n<h1>Scaling laws</h1>\n"
-        + "\n".join(parts)
-        + f"\n<p>{escape(note)}</p>"
-        "\n</body>\n</html>\n"
-    )
+    return figure_page("Scaling laws", "\n".join(parts) + f"\n<p>{escape(note)}</p>")
 
 
 def _formula(curve: Curve) -> str:
