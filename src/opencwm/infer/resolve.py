@@ -1,5 +1,9 @@
-"""From what the user calls a model to a model: `nano`, a folder, or `URL#name` of a server."""
+"""From what the user calls a model to a model: `nano`, a folder, or `URL#name` of a server.
 
+A folder in the `cwm` or `qwen3` layout is run by our engine, one of another architecture by transformers.
+"""
+
+import json
 from pathlib import Path
 
 from opencwm.errors import ConfigError
@@ -25,4 +29,22 @@ def open_model(name: str = "nano", *, device: str = "auto", threads: int | None 
         from opencwm.model.device import choose_device
     except ImportError as exc:
         raise ConfigError(f"local models need {exc.name}", fix="pip install 'opencwm[model]'") from exc
-    return Engine.load(folder, device=choose_device(device), threads=threads, max_batch=max_batch)
+    target = choose_device(device)
+    if is_foreign(folder):
+        from opencwm.infer.hugging_face import HuggingFaceModel
+
+        return HuggingFaceModel.load(folder, device=target, threads=threads)
+    return Engine.load(folder, device=target, threads=threads, max_batch=max_batch)
+
+
+def is_foreign(folder: Path) -> bool:
+    """Whether the folder's `config.json` names an architecture that is not ours. What is wrong with a folder of ours is
+    for the engine to say."""
+    try:
+        data = json.loads((folder / "config.json").read_text())
+    except (OSError, ValueError):
+        return False
+    if not isinstance(data, dict) or "model_type" not in data:
+        return False
+    has_more = any(data.get(key) for key in ("tie_word_embeddings", "attention_bias", "mlp_bias"))
+    return data["model_type"] not in ("cwm", "qwen3") or has_more

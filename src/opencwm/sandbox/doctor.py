@@ -25,7 +25,7 @@ _LIBRARIES = {
     "tokenizers": "tokens: pip install 'opencwm[model]'",
     "llguidance": "decoding with a grammar: pip install 'opencwm[model]'",
     "safetensors": "model folders: pip install 'opencwm[model]'",
-    "transformers": "comparing with Hugging Face models; nothing else needs it",
+    "transformers": "model folders of other architectures: pip install 'opencwm[hf]'",
     "httpx": "models behind a server: pip install 'opencwm[evals]'",
     "uvicorn": "serving a model: pip install 'opencwm[serve]'",
 }
