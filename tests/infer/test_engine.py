@@ -9,7 +9,6 @@ from tiny_models import VOCAB, naive, tiny_model
 from opencwm.errors import ConfigError
 from opencwm.infer.drafts import Drafter
 from opencwm.infer.engine import Engine
-from opencwm.infer.kv_cache import KVCache
 from opencwm.infer.resolve import NANO
 from opencwm.protocols import Request
 
@@ -110,8 +109,8 @@ def test_drafts_change_nothing_but_the_number_of_steps(model, num_drafted, tempe
     monkeypatch.setattr(Knowing, "script", {p: done.tokens for p, done in zip(prompts, plain, strict=True)})
     monkeypatch.setattr("opencwm.infer.scheduler.Drafter", Knowing)
     steps = []
-    begin_step = KVCache.begin_step
-    monkeypatch.setattr(KVCache, "begin_step", lambda cache, counts: (steps.append(1), begin_step(cache, counts))[1])
+    logits = Engine.logits
+    monkeypatch.setattr(Engine, "logits", lambda engine, hidden: (steps.append(1), logits(engine, hidden))[1])
     drafted = Engine(model, num_drafted=num_drafted, max_batch=3).generate(requests)
     assert [item.tokens for item in drafted] == [item.tokens for item in plain]
     for mine, theirs in zip(drafted, plain, strict=True):

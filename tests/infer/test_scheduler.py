@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from tiny_models import VOCAB, naive, tiny_model
 
 from opencwm.infer.engine import Engine
-from opencwm.infer.kv_cache import KVCache, Prefix
+from opencwm.infer.kv_cache import KVCache, Step
+from opencwm.infer.prefixes import PrefixCache
 from opencwm.infer.scheduler import Scheduler
 from opencwm.protocols import Request
 
@@ -37,12 +38,29 @@ ARRIVAL = st.tuples(st.integers(0, 4), st.integers(0, 5), st.one_of(st.none(), s
     max_batch=st.integers(1, 4),
     num_drafted=st.sampled_from([0, 3]),
     prefill_tokens=st.sampled_from([4, 25, 1000]),
+    prefix_bytes=st.sampled_from([0, 60_000, 1 << 30]),
+    joining=st.sampled_from([1, 16]),
+    spare=st.sampled_from([20, 512]),
 )
 def test_greedy_output_is_that_of_each_alone_whatever_comes_and_goes(
-    model, known, arrivals, max_batch, num_drafted, prefill_tokens
+    model, known, arrivals, max_batch, num_drafted, prefill_tokens, prefix_bytes, joining, spare
 ):
     requests, answers = known
-    scheduler = Scheduler(Engine(model, max_batch=max_batch, num_drafted=num_drafted, prefill_tokens=prefill_tokens))
+    engine = Engine(
+        model,
+        max_batch=max_batch,
+        num_drafted=num_drafted,
+        prefill_tokens=prefill_tokens,
+        prefix_bytes=prefix_bytes,
+    )
+    engine.prefixes = PrefixCache(model.config, max_bytes=prefix_bytes, block=4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(KVCache, "spare", spare)
+        patch.setattr("opencwm.infer.scheduler.JOINING", joining)
+        run_arrivals(Scheduler(engine), requests, answers, arrivals, max_batch)
+
+
+def run_arrivals(scheduler, requests, answers, arrivals, max_batch):
     tokens = {key: [] for key in range(len(arrivals))}
     logprobs = {key: [] for key in tokens}
     ended = {}
@@ -91,7 +109,7 @@ def test_a_long_prompt_does_not_hold_up_who_runs(model):
     scheduler.step()
     scheduler.add(1, Request(prompt=(3,) * 161, max_tokens=5))
     steps = [{made.key for made in scheduler.step()} for _ in range(11)]
-    assert steps == [{0}] * 9 + [{0, 1}] * 2
+    assert steps == [{0}] * 8 + [{0, 1}] * 3
 
 
 def test_the_likeliest_tokens_are_told(model):
@@ -139,35 +157,25 @@ def test_where_memory_runs_out_the_longest_is_given_up_and_the_others_are_right(
 
 def test_memory_that_runs_out_in_a_prompt_leaves_the_scheduler_whole(model, known, monkeypatch):
     requests, answers = known
-    call, is_out = Prefix.__call__, [True]
+    call, is_out = Step.__call__, [True]
 
-    def once(prefix, layer, *states):
+    def once(step, layer, *states):
         if layer == 1 and is_out:
             is_out.clear()
             raise MemoryError
-        return call(prefix, layer, *states)
+        return call(step, layer, *states)
 
-    monkeypatch.setattr(Prefix, "__call__", once)
+    monkeypatch.setattr(Step, "__call__", once)
+    monkeypatch.setattr("opencwm.infer.scheduler.JOINING", 1)
     done = Engine(model).generate([requests[0], requests[1]])
     assert [item.finish for item in done] == ["failed", "length"]
     assert done[1].tokens == answers[1][0]
 
 
 def test_other_errors_are_not_taken_for_lack_of_memory(model, monkeypatch):
-    def broken(prefix, layer, *states):
+    def broken(step, layer, *states):
         raise RuntimeError("shapes do not match")
 
-    monkeypatch.setattr(Prefix, "__call__", broken)
+    monkeypatch.setattr(Step, "__call__", broken)
     with pytest.raises(RuntimeError, match="shapes"):
         Engine(model).generate([Request(prompt=(1, 2), max_tokens=3)])
-
-
-def test_memory_is_given_back_when_nothing_runs(model):
-    scheduler = Scheduler(Engine(model))
-    scheduler.add(0, Request(prompt=(1,) * 300, max_tokens=4))
-    scheduler.step()
-    assert scheduler._cache is not None
-    scheduler.cancel(0)
-    scheduler.step()
-    assert scheduler._cache is None
-    assert scheduler.is_idle

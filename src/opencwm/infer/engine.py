@@ -2,16 +2,16 @@
 
     requests --Scheduler (`scheduler.py`): prefill, decode steps over all slots--> completions
 
-A request waits until a slot is free, has its prompt but for the last token computed (sharing the beginning that it has
-in common with the request before it), and then takes part in decode steps: each feeds the last token of every running
-request, and a few drafted ones after it (`drafts.py`), through the model and keeps what the model agrees with. Slots
-that fall free are filled at once, so a long completion keeps nobody waiting. The output is that of a loop without cache
-or drafts, token for token, up to rounding; sampled output too, since each token still takes one random number.
+A request waits until there is a place, has the part of its prompt computed that no request before it had
+(`prefixes.py`), and then takes part in decode steps: each feeds the last token of every running request, and a few
+drafted ones after it (`drafts.py`), through the model and keeps what the model agrees with. Places that fall free are
+filled at once, so a long completion keeps nobody waiting. The output is that of a loop without cache or drafts, token
+for token, up to rounding; sampled output too, since each token still takes one random number.
 
 Weights may be bfloat16 (`model/device.py`); hidden states then are too, but the head always runs in float32: bfloat16
 logits have ties, and log-probabilities would be off by several per cent.
 
-Not here: paging, draft models, stop texts (`infer/server` has them).
+One thread uses an engine. Not here: draft models; pages, which pay on a GPU, where vLLM has them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,6 +23,7 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from opencwm.errors import ConfigError
+from opencwm.infer.prefixes import PrefixCache
 from opencwm.infer.sampler import log_probabilities
 from opencwm.infer.scheduler import Made, Scheduler
 from opencwm.infer.text import TextStream
@@ -48,10 +49,12 @@ class Engine:
         max_batch: int = 32,
         num_drafted: int = 8,
         prefill_tokens: int = 2048,
+        prefix_bytes: int = 1 << 30,
         threads: int | None = None,
         name: str = "local",
     ) -> None:
         """`num_drafted` tokens are drafted per step, 0: none. A step computes at most `prefill_tokens` of prompts.
+        `prefix_bytes` of keys and values are kept for requests to come, 0: none.
         `threads` sets PyTorch's number of CPU threads for the whole process; None leaves it."""
         if threads is not None:
             torch.set_num_threads(threads)
@@ -61,6 +64,7 @@ class Engine:
         self.num_drafted = num_drafted
         self.prefill_tokens = prefill_tokens
         self.name = name
+        self.prefixes = PrefixCache(model.config, max_bytes=prefix_bytes)
         self._head = model.lm_head.weight.detach().float()
 
     @classmethod

@@ -1,11 +1,12 @@
 """Continuous batching: which request is fed when, and what each step makes.
 
-    add --> waiting --prefill, a share of it per step--> slots --step--> Made: tokens, as soon as they are there
+    add --> waiting --prefill, a share of it per step--> running --step--> Made: tokens, as soon as they are there
     cancel, between two steps, ends a request wherever it is
 
 A step first computes prompts, the oldest request's first, at most `Engine.prefill_tokens` of them, so that a long
-prompt holds nobody up; then it makes at least one token for every request that has a slot. Slots that fall free are
-filled in the next step. A request's tokens do not depend on what runs beside it or when it came, up to rounding.
+prompt holds nobody up; then it makes at least one token for every request that runs, in one forward pass: a request
+feeds its tokens that are not computed yet, and drafted ones after them. A place that falls free is filled in the next
+step. A request's tokens do not depend on what runs beside it or when it came, up to rounding.
 
 Where memory runs out, the request that needs it most is given up with finish `failed`, and the others go on.
 
@@ -20,12 +21,15 @@ import torch
 from torch import Tensor
 
 from opencwm.infer.drafts import Drafter
-from opencwm.infer.kv_cache import KVCache, Prefix, common_length
+from opencwm.infer.kv_cache import KVCache, Step
 from opencwm.infer.sampler import Draw, choose, likeliest, log_probabilities
 from opencwm.protocols import Finish, GrammarState, Request
 
 if TYPE_CHECKING:
     from opencwm.infer.engine import Engine
+
+JOINING = 32
+"""A prompt of which so many tokens are left is computed in the step that makes its first token."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -46,17 +50,23 @@ class Made:
 
 @dataclass(kw_only=True, slots=True)
 class Running:
-    """One request between its prefill and its completion."""
+    """One request between its admission and its completion."""
 
     key: int
     request: Request
     grammar: GrammarState | None
     draw: Draw
     drafter: Drafter
-    """Knows the prompt and everything made so far; its last token is the next one to feed."""
+    """Knows the prompt and everything made so far."""
+    cache: KVCache
     limit: int
     """Most tokens it may get."""
     num_made: int = 0
+
+    @property
+    def num_pending(self) -> int:
+        """Tokens that the cache does not hold yet, at least one."""
+        return len(self.drafter.tokens) - self.cache.length
 
     @property
     def finish(self) -> Finish | None:
@@ -64,10 +74,9 @@ class Running:
             return "stop"
         return "length" if self.num_made >= self.limit else None
 
-    def feed(self, num_drafted: int) -> list[int]:
-        """The last token and drafted ones, no more than may still be made."""
-        room = self.limit - self.num_made - 1
-        return [self.drafter.tokens[-1], *self.drafter.draft(min(num_drafted, room))]
+    def draft(self, num_drafted: int) -> list[int]:
+        """Tokens that may come next, no more than may still be made."""
+        return self.drafter.draft(min(num_drafted, self.limit - self.num_made - 1))
 
 
 class Scheduler:
@@ -75,11 +84,11 @@ class Scheduler:
 
     def __init__(self, engine: "Engine") -> None:
         self._engine = engine
-        self._prefix = Prefix(engine.model.config)
+        self._prefixes = engine.prefixes
         self._waiting: deque[tuple[int, Request]] = deque()
+        self._entering: Running | None = None
+        """The first of those that wait, while its prompt is being computed."""
         self._running: list[Running] = []
-        """Place i holds the request of the cache's slot i."""
-        self._cache: KVCache | None = None
 
     @property
     def num_waiting(self) -> int:
@@ -97,14 +106,12 @@ class Scheduler:
         """Let a request wait for its turn; its parts will carry `key`."""
         self._waiting.append((key, request))
 
-    @torch.inference_mode()
     def cancel(self, key: int) -> None:
         """End a request without another part; nothing happens where it has ended already."""
         self._waiting = deque(item for item in self._waiting if item[0] != key)
-        for slot, item in enumerate(self._running):
-            if item.key == key:
-                self._free(slot)
-                break
+        self._running = [item for item in self._running if item.key != key]
+        if self._entering is not None and self._entering.key == key:
+            self._entering = None
 
     @torch.inference_mode()
     def step(self) -> list[Made]:
@@ -113,106 +120,115 @@ class Scheduler:
         made += self._make_room()
         if self._running:
             made += self._decode()
-        if not self._running:
-            self._cache = None  # what a long sequence has taken is given back
         return made
 
     def _admit(self) -> list[Made]:
-        """Compute prompts and give them slots, as far as this step's share goes."""
+        """Compute prompts but for their last tokens, as far as this step's share goes; who is done runs."""
         engine, ended = self._engine, []
         share = engine.prefill_tokens
         while self._waiting and share > 0 and len(self._running) < engine.max_batch:
             key, request = self._waiting[0]
-            prompt = engine.prompt_of(request)
-            limit = min(request.max_tokens, engine.model.config.max_position_embeddings - len(prompt))
-            if limit <= 0:
-                self._waiting.popleft()
-                ended.append(Made(key=key, finish="length"))
-                continue
             try:
-                share -= self._prefill(prompt[:-1], share)
-                if share < 0:
-                    break
-                self._place(len(prompt) - 1)
+                entering = self._entering or self._enter(key, request)
+                if entering is not None:
+                    self._entering = entering
+                    while share > 0 and entering.num_pending > JOINING:
+                        share -= self._prefill(entering, share)
+                    if entering.num_pending > JOINING:
+                        break
+                    self._running.append(entering)
+                else:
+                    ended.append(Made(key=key, finish="length"))
             except (RuntimeError, MemoryError) as exc:
-                self._prefix.cut(0)
-                self._waiting.popleft()
                 ended.append(out_of_memory(key, exc))
-                continue
+                self._prefixes.clear()
+            self._entering = None
             self._waiting.popleft()
-            grammar = request.grammar.start() if request.grammar is not None else None
-            draw, drafter = Draw(request.seed), Drafter(prompt)
-            self._running.append(
-                Running(key=key, request=request, grammar=grammar, draw=draw, drafter=drafter, limit=limit)
-            )
         return ended
 
-    def _prefill(self, before: tuple[int, ...], share: int) -> int:
-        """Let the prefix hold the tokens of `before`, as far as `share` tokens go; how many tokens that took, or one
-        more than `share` where it did not reach the end."""
-        prefix = self._prefix
-        shared = common_length(prefix.tokens, before)
-        if shared == len(before):
-            return 0
-        prefix.cut(shared)
-        end = min(len(before), shared + share)
-        tokens = torch.tensor(before[shared:end], device=self._engine.device)
-        self._engine.model(tokens, torch.arange(shared, end, device=tokens.device), prefix)
-        prefix.tokens = list(before[:end])
-        return end - shared if end == len(before) else share + 1
+    def _enter(self, key: int, request: Request) -> Running | None:
+        """A request with what is known of its prompt; None where the prompt leaves no room for a token."""
+        engine = self._engine
+        prompt = engine.prompt_of(request)
+        limit = min(request.max_tokens, engine.model.config.max_position_embeddings - len(prompt))
+        if limit <= 0:
+            return None
+        cache = KVCache(engine.model.config, dtype=engine.dtype, device=engine.device)
+        self._prefixes.fill(cache, prompt[:-1])
+        grammar = request.grammar.start() if request.grammar is not None else None
+        draw, drafter = Draw(request.seed), Drafter(prompt)
+        return Running(key=key, request=request, grammar=grammar, draw=draw, drafter=drafter, cache=cache, limit=limit)
 
-    def _place(self, length: int) -> None:
-        """Let the first free slot hold the prefix."""
-        engine, slot = self._engine, len(self._running)
-        if self._cache is None:
-            self._cache = KVCache(
-                engine.model.config, 1, dtype=engine.dtype, device=engine.device, spare=engine.num_drafted
-            )
-        if slot >= len(self._cache.lengths):
-            self._cache.add_slots(min(2 * slot, engine.max_batch) - slot)
-        self._cache.load(slot, self._prefix, length)
+    def _prefill(self, item: Running, share: int) -> int:
+        """Compute the next tokens of a prompt; how many."""
+        engine, cache = self._engine, item.cache
+        count = min(share, cache.spare, item.num_pending - 1)
+        tokens = torch.tensor(item.drafter.tokens[cache.length : cache.length + count], device=engine.device)
+        cache.reserve(cache.length + count)
+        step = Step([cache], [count])
+        engine.model(tokens, step.positions, step)
+        self._advance(item, count)
+        return count
+
+    def _advance(self, item: Running, count: int) -> None:
+        """`count` more positions of a request's cache count."""
+        before = item.cache.length
+        item.cache.length += count
+        if item.cache.length // self._prefixes.block > before // self._prefixes.block:
+            self._prefixes.keep(item.cache, item.drafter.tokens)
 
     def _make_room(self) -> list[Made]:
         """Take the memory that this step's tokens need; while there is none, give up the longest sequence."""
         given_up: list[Made] = []
         while self._running:
-            assert self._cache is not None, "who runs has a slot"
-            lengths = self._cache.lengths[: len(self._running)]
             try:
-                self._cache.reserve(max(lengths) + self._engine.num_drafted + 1)
+                for item in self._running:
+                    item.cache.reserve(item.cache.length + item.num_pending + self._engine.num_drafted)
                 break
             except (RuntimeError, MemoryError) as exc:
-                longest = lengths.index(max(lengths))
-                given_up.append(out_of_memory(self._running[longest].key, exc))
-                self._free(longest)
+                longest = max(self._running, key=lambda item: item.cache.length)
+                given_up.append(out_of_memory(longest.key, exc))
+                self._prefixes.clear()
+                self._running.remove(longest)
         return given_up
 
     def _decode(self) -> list[Made]:
         """At least one more token for every running request."""
-        engine, cache = self._engine, self._cache
-        assert cache is not None, "who runs has a slot"
-        fed = [item.feed(engine.num_drafted) for item in self._running]
+        engine, running = self._engine, self._running
+        drafts = [item.draft(engine.num_drafted) for item in running]
+        rows = [item.drafter.tokens[item.cache.length :] + draft for item, draft in zip(running, drafts, strict=True)]
         try:
-            positions = cache.begin_step([len(tokens) for tokens in fed])
-            tokens = torch.tensor([token for row in fed for token in row], device=positions.device)
-            logits = engine.logits(engine.model(tokens, positions, cache))
+            step = Step([item.cache for item in running], [len(row) for row in rows])
+            tokens = torch.tensor([token for row in rows for token in row], device=engine.device)
+            hidden = engine.model(tokens, step.positions, step)
+            logits = engine.logits(self._last_rows(hidden, rows, drafts))
         except (RuntimeError, MemoryError) as exc:
-            lost = [out_of_memory(item.key, exc) for item in self._running]
-            self._running.clear()
+            lost = [out_of_memory(item.key, exc) for item in running]
+            running.clear()
+            self._prefixes.clear()
             return lost
         greedy: list[int] = logits.argmax(dim=-1).tolist()
         parts, start = [], 0
-        for slot, (item, row) in enumerate(zip(self._running, fed, strict=True)):
-            rows = slice(start, start + len(row))
-            kept = keep(item, row[1:], logits[rows], greedy[rows])
-            cache.rewind(slot, len(row) - len(kept))
+        for item, draft in zip(running, drafts, strict=True):
+            end = start + len(draft) + 1
+            num_pending = item.num_pending
+            kept = keep(item, draft, logits[start:end], greedy[start:end])
+            self._advance(item, num_pending + len(kept) - 1)
             parts.append(Made(key=item.key, tokens=kept, finish=item.finish))
-            start += len(row)
-        self._tell_probabilities(parts, [len(row) for row in fed], logits)
-        for slot in reversed(range(len(parts))):
-            if parts[slot].finish is not None:
-                self._free(slot)
+            start = end
+        self._tell_probabilities(parts, [len(draft) + 1 for draft in drafts], logits)
+        self._running = [item for item, part in zip(running, parts, strict=True) if part.finish is None]
         return parts
+
+    @staticmethod
+    def _last_rows(hidden_TD: Tensor, rows: list[list[int]], drafts: list[list[int]]) -> Tensor:
+        """The hidden states that choose a token: of each sequence, those of its last known and its drafted tokens."""
+        places: list[int] = []
+        start = 0
+        for row, draft in zip(rows, drafts, strict=True):
+            start += len(row)
+            places += range(start - len(draft) - 1, start)
+        return hidden_TD if len(places) == len(hidden_TD) else hidden_TD[places]
 
     def _tell_probabilities(self, parts: list[Made], lengths: list[int], logits_TV: Tensor) -> None:
         """Fill in what the requests ask to know about their new tokens, in one go for all of them."""
@@ -235,14 +251,6 @@ class Scheduler:
         if most:
             for (part, request), best in zip(wanting, likeliest(chosen_RV, most), strict=True):
                 part.top_logprobs.append(best[: request.top_logprobs])
-
-    def _free(self, slot: int) -> None:
-        """Take a request out; the last slot's sequence moves into the free one."""
-        assert self._cache is not None, "who runs has a slot"
-        last = self._running.pop()
-        if slot < len(self._running):
-            self._cache.copy(len(self._running), slot)
-            self._running[slot] = last
 
 
 def keep(item: Running, drafted: list[int], logits_SV: Tensor, greedy: list[int]) -> list[int]:

@@ -7,6 +7,7 @@ import pytest
 
 from opencwm.infer.engine import Engine
 from opencwm.infer.kv_cache import KVCache
+from opencwm.infer.scheduler import Scheduler
 from opencwm.infer.server.app import Endpoints, Limits, application
 from opencwm.infer.server.completions import Served
 from opencwm.infer.server.metrics import Metrics
@@ -119,15 +120,15 @@ def test_where_memory_runs_out_one_request_fails_and_the_others_are_answered(eng
 
 
 def test_a_fault_of_the_engine_fails_who_is_in_it_and_not_the_server(engine, monkeypatch, capsys):
-    begin_step, is_broken = KVCache.begin_step, [True]
+    decode, is_broken = Scheduler._decode, [True]
 
-    def once(cache, counts):
+    def once(scheduler):
         if is_broken:
             is_broken.clear()
             raise KeyError("a fault of ours")
-        return begin_step(cache, counts)
+        return decode(scheduler)
 
-    monkeypatch.setattr(KVCache, "begin_step", once)
+    monkeypatch.setattr(Scheduler, "_decode", once)
     first = Connection(ask())
     speak(engine, first)
     assert first.status == 503
