@@ -15,6 +15,7 @@ COMMANDS = [
     ["data", "stats"],
     ["data", "decontaminate"],
     ["data", "tokenizer"],
+    ["data", "tokens"],
     ["train"],
     ["serve"],
     ["eval", "run"],

@@ -42,6 +42,7 @@ ARROWS = {
         "trace",
         "trace.recording",
         "tokenizer",
+        "chat",
         "protocols",
         "provider",
         "sandbox",

@@ -147,14 +147,15 @@ def encode(turns: Sequence[Turn], tokenizer: Tokenizer, *, opening: str = "") ->
     ids = [special[Special.BEGIN_OF_TEXT.key]]
     for turn in turns:
         is_tool = turn.role.startswith("tool: ")
-        ids += _header(turn.role, tokenizer)
+        ids += header(turn.role, tokenizer)
         ids += tokenizer.encode(turn.content if is_tool else turn.content.strip())
         ids.append(special[Special.EOT_ID.key])
-    ids += _header("assistant", tokenizer)
+    ids += header("assistant", tokenizer)
     return ids + (tokenizer.encode(opening) if opening else [])
 
 
-def _header(role: str, tokenizer: Tokenizer) -> list[int]:
+def header(role: str, tokenizer: Tokenizer) -> list[int]:
+    """What a turn begins with."""
     start, end = tokenizer.special[Special.START_HEADER_ID.key], tokenizer.special[Special.END_HEADER_ID.key]
     return [start, *tokenizer.encode(role), end, *tokenizer.encode("\n\n")]
 

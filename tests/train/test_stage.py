@@ -6,10 +6,13 @@ from dataclasses import replace
 import pytest
 import torch
 
+from opencwm.cli.recipe import STAGES, find_recipe
 from opencwm.data.build import build
+from opencwm.data.loader import Bucket
 from opencwm.data.mix import mix
 from opencwm.data.recipe import Recipe
 from opencwm.data.sources.generated import Generated
+from opencwm.data.tokenise import TokensConfig, tokenise
 from opencwm.errors import ConfigError, DataError
 from opencwm.model import weights
 from opencwm.model.config import ModelConfig
@@ -122,3 +125,44 @@ def test_a_profile_adds_up_and_leaves_no_run(stage, tmp_path):
 def test_adapted_scales_every_rate():
     adapted_config = adapted(optim.OptimConfig(lr=0.02, adam_lr=0.01), 0.5)
     assert (adapted_config.lr, adapted_config.adam_lr) == (0.01, 0.005)
+
+
+def test_the_three_stages_in_a_row_each_from_the_one_before(stage, tmp_path):
+    """The recipes of nano, with a smaller shape and few steps: text, then traces in length buckets, then chats."""
+    chats = [
+        [{"role": "user", "content": f"{n} + 1?"}, {"role": "assistant", "content": f"{n + 1}"}] for n in range(40)
+    ]
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps({"messages": chat}) + "\n" for chat in chats))
+    (tmp_path / "text.jsonl").write_text(
+        "".join(json.dumps({"text": f"x = {n}\n" * 9 * n}) + "\n" for n in range(1, 40))
+    )
+    sources = {"text": "text.jsonl", "code": "text.jsonl", "traces": stage.data[0].folder, "pairs": "pairs.jsonl"}
+    for name, source in sources.items():
+        tokenise(TokensConfig(sources=(tmp_path / source,), tokenizer=stage.tokenizer), tmp_path / "tokens" / name)
+    last = None
+    for name in STAGES:
+        recipe = find_recipe("train", name)
+        config = replace(
+            recipe,
+            data=tuple(replace(part, folder=tmp_path / "tokens" / part.folder.name) for part in recipe.data),
+            tokenizer=stage.tokenizer,
+            run=tmp_path / name,
+            start=last,
+            model=SHAPE,
+            buckets=recipe.buckets and (Bucket(longest=257), Bucket(longest=None)),
+            loop=replace(stage.loop, optim=recipe.loop.optim, schedule=recipe.loop.schedule, num_rows=2),
+        )
+        records = []
+        run_stage(replace(config, run=tmp_path / f"{name}-whole"), log=records.append)
+        # and once more, stopped in the middle
+        run_stage(config, log=lambda record: None, stop=lambda progress: progress.step == 3)
+        run_stage(config, log=lambda record: None)
+        last = config.run / "model"
+        resumed, whole = (tmp_path / run / "model" / "model.safetensors" for run in (name, f"{name}-whole"))
+        assert resumed.read_bytes() == whole.read_bytes()
+        losses = [record["loss"] for record in records if record["event"] == "step"]
+        assert len(losses) == 3
+        assert all(0 < loss < 7 for loss in losses)
+    described = json.loads((tmp_path / "sft" / "config.json").read_text())
+    assert described["never_trained"] == "('reasoning_thinking_start',)"
+    assert described["keep_optimizer"] == "False"

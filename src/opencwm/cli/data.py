@@ -1,4 +1,5 @@
-"""`opencwm data build | derive | episodes | tokenizer | decontaminate | peek | stats`: datasets and what is in them."""
+"""`opencwm data build | derive | episodes | tokenizer | tokens | decontaminate | peek | stats`: datasets, what is in
+them, and what is made of them."""
 
 import dataclasses
 import json
@@ -10,6 +11,7 @@ import typer
 
 from opencwm.cli.derive import derive, show_pairs, show_view
 from opencwm.cli.terminal import emit, out, say
+from opencwm.cli.tokens import show_tokens, tokens
 from opencwm.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Datasets of traces: build them, look into them.")
 app.command("derive")(derive)
+app.command("tokens")(tokens)
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A dataset folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -195,7 +198,11 @@ def stats(folder: Folder, as_json: AsJson = False) -> None:
     if is_derived(folder):
         show_view(folder, as_json=as_json)
         return
-    manifest, found = read_manifest(folder), dataset_stats(folder)
+    manifest = read_manifest(folder)
+    if manifest.get("kind") == "tokens":
+        show_tokens(manifest, as_json=as_json)
+        return
+    found = dataset_stats(folder)
     if as_json:
         emit({**manifest, "stats": found})
         return

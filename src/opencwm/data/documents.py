@@ -7,8 +7,10 @@ going on anywhere reads one window again. Where the order of a dataset's shards 
 shards keep it, and the documents of each are shuffled. No document comes twice in an epoch, and none is left out.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
 from typing import Protocol, overload
 
@@ -105,17 +107,17 @@ class Window:
     def __init__(self, shards: Shards, groups: Sequence[int], key: Sequence[int]) -> None:
         self._shards = shards
         self._groups = groups
-        self._ends = np.cumsum([shards.groups[group].num_documents for group in groups])
-        self._order = np.random.default_rng(key).permutation(int(self._ends[-1]))
+        self._ends = list(accumulate(shards.groups[group].num_documents for group in groups))
+        self._order = np.random.default_rng(key).permutation(self._ends[-1])
         self._rows: dict[int, Rows] = {}
 
     def locate(self, position: int) -> tuple[Rows, int, int]:
         """The group's documents, the group, and the document in it."""
         place = int(self._order[position])
-        number = int(np.searchsorted(self._ends, place, side="right"))
+        number = bisect_right(self._ends, place)
         if number not in self._rows:
             self._rows[number] = self._shards.read(self._groups[number])
-        return self._rows[number], self._groups[number], place - (int(self._ends[number - 1]) if number else 0)
+        return self._rows[number], self._groups[number], place - (self._ends[number - 1] if number else 0)
 
 
 class Documents(Sequence[Document]):
@@ -172,10 +174,10 @@ class Documents(Sequence[Document]):
             raise IndexError(index)
         epoch, position = divmod(index, self._num_documents)
         ends = self._windows(epoch)[1]
-        number = int(np.searchsorted(ends, position, side="right"))
-        return self._window(epoch, number).locate(position - (int(ends[number - 1]) if number else 0))
+        number = bisect_right(ends, position)
+        return self._window(epoch, number).locate(position - (ends[number - 1] if number else 0))
 
-    def _windows_of(self, epoch: int) -> tuple[list[NDArray[np.int64]], NDArray[np.int64]]:
+    def _windows_of(self, epoch: int) -> tuple[list[NDArray[np.int64]], list[int]]:
         """The groups of each window of an epoch, and how many documents there are up to its end."""
         groups = np.asarray(self._groups)
         if self._shards.in_order:
@@ -185,7 +187,7 @@ class Documents(Sequence[Document]):
             shuffled = np.random.default_rng([*self._key, epoch]).permutation(groups)
             windows = [shuffled[i : i + WINDOW] for i in range(0, len(groups), WINDOW)]
         sizes = [sum(self._shards.groups[int(group)].num_documents for group in window) for window in windows]
-        return windows, np.cumsum(sizes)
+        return windows, list(accumulate(sizes))
 
     def _window_of(self, epoch: int, number: int) -> Window:
         groups = [int(group) for group in self._windows(epoch)[0][number]]

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from opencwm.data.dataset import read_manifest
 from opencwm.data.pack import Tokens
@@ -138,23 +137,22 @@ class TokenRows:
     """The documents of a row group, as they lie in memory."""
 
     def __init__(self, tokens: Any, messages: Any) -> None:
-        self._ends = tokens.offsets.to_numpy()
         self._tokens: Tokens = tokens.values.to_numpy()
-        self._message_ends: NDArray[np.int32] = messages.offsets.to_numpy()
-        fields = messages.values.flatten()
-        self._authors = fields[0].cast("string").dictionary_encode()
-        self._lengths, self._are_trained = (field.to_numpy(zero_copy_only=False) for field in fields[1:])
+        self._ends: list[int] = tokens.offsets.to_pylist()
+        self._message_ends: list[int] = messages.offsets.to_pylist()
+        self._messages = [Message(*fields) for fields in zip(*map(_values, messages.values.flatten()), strict=True)]
 
     def num_tokens(self, row: int) -> int:
-        return int(self._ends[row + 1] - self._ends[row])
+        return self._ends[row + 1] - self._ends[row]
 
     def document(self, row: int) -> TokenDocument:
-        first, last = self._message_ends[row], self._message_ends[row + 1]
-        messages = tuple(
-            Message(self._authors[i].as_py(), int(self._lengths[i]), bool(self._are_trained[i]))
-            for i in range(first, last)
-        )
-        return TokenDocument(self._tokens[self._ends[row] : self._ends[row + 1]], messages)
+        messages = self._messages[self._message_ends[row] : self._message_ends[row + 1]]
+        return TokenDocument(self._tokens[self._ends[row] : self._ends[row + 1]], tuple(messages))
+
+
+def _values(field: Any) -> list[Any]:
+    values: list[Any] = field.to_pylist()
+    return values
 
 
 class TokenShards:
