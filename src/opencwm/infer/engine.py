@@ -29,6 +29,7 @@ from opencwm.infer.scheduler import Made, Scheduler
 from opencwm.infer.text import TextStream
 from opencwm.model.attention import PackedAttention
 from opencwm.model.device import fast_dtype
+from opencwm.model.memory import keep_memory
 from opencwm.model.transformer import Transformer
 from opencwm.model.weights import load
 from opencwm.protocols import Completion, Message, Request, Scores
@@ -78,6 +79,7 @@ class Engine:
         threads: int | None = None,
     ) -> "Engine":
         """The model and tokenizer in `folder`; `dtype` None takes the quicker one for the device."""
+        keep_memory()
         target = torch.device(device)
         model = load(folder, dtype=dtype or fast_dtype(target)[0]).to(target)
         tokenizer = Tokenizer.load(folder)

@@ -28,6 +28,7 @@ from opencwm.data.pack import Batch, PackState
 from opencwm.errors import ConfigError, DataError
 from opencwm.model.attention import PackedAttention
 from opencwm.model.device import choose_device, fast_dtype
+from opencwm.model.memory import keep_memory
 from opencwm.model.transformer import Transformer
 from opencwm.train import checkpoint, optim
 from opencwm.train.checkpoint import Progress
@@ -95,6 +96,7 @@ def train(
     `config.spikes` allows: the last update is not made, and the state before it is saved.
     """
     torch.set_num_threads(config.threads)
+    keep_memory()
     run.mkdir(parents=True, exist_ok=True)
     device = choose_device(config.device)
     dtype, why = precision(config.precision, device)
