@@ -26,3 +26,8 @@ def test_what_is_no_model_is_said(name, said):
 def test_a_folder_that_is_not_a_model_is_said(tmp_path):
     with pytest.raises(ConfigError, match="not a model folder"):
         open_model(str(tmp_path))
+
+
+def test_the_dtype_of_a_served_model_is_its_servers():
+    with pytest.raises(ConfigError, match="its server chose the dtype"):
+        open_model("http://localhost:8000#qwen", dtype="int8")

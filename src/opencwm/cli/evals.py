@@ -44,6 +44,9 @@ def run(
     ] = None,
     direction: Annotated[Literal["output", "input"], typer.Option(help="CRUXEval-O or CRUXEval-I.")] = "output",
     device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where the model runs.")] = "auto",
+    dtype: Annotated[
+        Literal["auto", "bfloat16", "float32", "int8"], typer.Option(help="Type of the weights; int8 on a CPU.")
+    ] = "auto",
     allow_unisolated: Annotated[
         bool, typer.Option("--allow-unisolated", help="Run model-written code even where it cannot be isolated.")
     ] = False,
@@ -64,7 +67,7 @@ def run(
         raise ConfigError(f"--data is missing: the items of {task}", fix="they are in tests/data of the repository")
     if not data.is_file():
         raise ConfigError(f"there is no file {data}", fix="give the traces or items to evaluate on")
-    opened = open_model(model, device=device)
+    opened = open_model(model, device=device, dtype=dtype)
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
     if task == "traces":

@@ -25,6 +25,9 @@ def predict(
     ] = True,
     max_frames: Annotated[int, typer.Option(help="Longer predictions are stopped.", min=1)] = 200,
     device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where the model runs.")] = "auto",
+    dtype: Annotated[
+        Literal["auto", "bfloat16", "float32", "int8"], typer.Option(help="Type of the weights; int8 on a CPU.")
+    ] = "auto",
     show_all: Annotated[bool, typer.Option("--all", help="Show every frame, however many there are.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -42,7 +45,7 @@ def predict(
 
     program = Program(source=sys.stdin.read()) if file == "-" else Program.of_file(Path(file))
     prompt_of(program.source, call)  # a mistake in either is said before the model is loaded
-    opened = open_model(model, device=device, threads=1 if model == "nano" else None)  # too small to share
+    opened = open_model(model, device=device, dtype=dtype, threads=1 if model == "nano" else None)  # too small to share
     truths: list[Trace] = []
 
     def record(source: str, call: str) -> "Trace":

@@ -24,6 +24,9 @@ def serve(
     max_body_mib: Annotated[int, typer.Option(help="Larger requests get status 413.", min=1)] = 8,
     drain_seconds: Annotated[int, typer.Option(help="How long what runs may go on after a signal.", min=0)] = 30,
     device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where the model runs.")] = "auto",
+    dtype: Annotated[
+        Literal["auto", "bfloat16", "float32", "int8"], typer.Option(help="Type of the weights; int8 on a CPU.")
+    ] = "auto",
     threads: Annotated[int | None, typer.Option(help="Threads of the CPU; one for nano.", min=1)] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No line for each request.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object when it is ready.")] = False,
@@ -50,13 +53,14 @@ def serve(
     with listener:
         if threads is None and model == "nano":
             threads = 1  # too small to share
-        engine = open_model(model, device=device, threads=threads, max_batch=max_batch)
+        engine = open_model(model, device=device, dtype=dtype, threads=threads, max_batch=max_batch)
         assert isinstance(engine, Engine), "what is no address is local"
         url, shown = run.address(listener), name or (Path(model).resolve().name if model != "nano" else model)
 
         def when_ready() -> None:
             size = sum(parameter.numel() for parameter in engine.model.parameters())
-            kind = f"{str(engine.dtype).removeprefix('torch.')} on {engine.device.type}"
+            weights = "int8" if dtype == "int8" else str(engine.dtype).removeprefix("torch.")
+            kind = f"{weights} on {engine.device.type}"
             say(f"{shown}: {size / 1e6:,.1f}M parameters, {kind}; {max_batch} at a time, {max_queue} may wait")
             say(f"listening on {url}/v1, {'without a key' if api_key is None else 'with a key'}; Ctrl-C stops it")
             if api_key is None and not run.is_loopback(listener):

@@ -30,6 +30,7 @@ from opencwm.infer.text import TextStream
 from opencwm.model.attention import PackedAttention
 from opencwm.model.device import fast_dtype
 from opencwm.model.memory import keep_memory
+from opencwm.model.quantize import quantize
 from opencwm.model.transformer import Transformer
 from opencwm.model.weights import load
 from opencwm.protocols import Completion, Message, Request, Scores
@@ -78,10 +79,13 @@ class Engine:
         max_batch: int = 32,
         threads: int | None = None,
     ) -> "Engine":
-        """The model and tokenizer in `folder`; `dtype` None takes the quicker one for the device."""
+        """The model and tokenizer in `folder`; `dtype` None takes the quicker one for the device, int8 quantises."""
         keep_memory()
         target = torch.device(device)
-        model = load(folder, dtype=dtype or fast_dtype(target)[0]).to(target)
+        dtype = dtype or fast_dtype(target)[0]
+        model = load(folder, dtype=torch.bfloat16 if dtype == torch.int8 else dtype).to(target)
+        if dtype == torch.int8:
+            quantize(model)
         tokenizer = Tokenizer.load(folder)
         if tokenizer.vocab_size > model.config.vocab_size:
             raise ConfigError(

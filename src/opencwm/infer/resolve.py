@@ -14,9 +14,19 @@ NANO = Path(__file__).parent.parent / "nano"
 """The model that ships with the package."""
 
 
-def open_model(name: str = "nano", *, device: str = "auto", threads: int | None = None, max_batch: int = 32) -> Model:
-    """`device` is auto, cpu, cuda or mps; `threads` sets PyTorch's CPU threads, None leaves them."""
+def open_model(
+    name: str = "nano",
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    threads: int | None = None,
+    max_batch: int = 32,
+) -> Model:
+    """`device` is auto, cpu, cuda or mps; `dtype`, of the weights, auto, bfloat16, float32 or int8 (on the CPU);
+    `threads` sets PyTorch's CPU threads, None leaves them."""
     if is_address(name):
+        if dtype != "auto":
+            raise ConfigError(f"{name} is served: its server chose the dtype", fix="leave --dtype out")
         return served_model(name)
     folder = NANO if name == "nano" else Path(name)
     if not folder.is_dir():
@@ -26,15 +36,18 @@ def open_model(name: str = "nano", *, device: str = "auto", threads: int | None 
         )
     try:
         from opencwm.infer.engine import Engine
-        from opencwm.model.device import choose_device
+        from opencwm.model.device import choose_device, choose_dtype
     except ImportError as exc:
         raise ConfigError(f"local models need {exc.name}", fix="pip install 'opencwm[model]'") from exc
     target = choose_device(device)
+    weights = choose_dtype(dtype, target)
     if is_foreign(folder):
+        if dtype != "auto":
+            raise ConfigError(f"{folder} is run by transformers, in the dtype it has", fix="leave --dtype out")
         from opencwm.infer.hugging_face import HuggingFaceModel
 
         return HuggingFaceModel.load(folder, device=target, threads=threads)
-    return Engine.load(folder, device=target, threads=threads, max_batch=max_batch)
+    return Engine.load(folder, device=target, dtype=weights, threads=threads, max_batch=max_batch)
 
 
 def is_foreign(folder: Path) -> bool:

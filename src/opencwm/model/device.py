@@ -20,6 +20,19 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def choose_dtype(name: str, device: torch.device) -> torch.dtype:
+    """The type of weights that `name` (auto, bfloat16, float32, int8) stands for on `device`; int8 is for the CPU:
+    `opencwm.model.quantize`. Raises ConfigError."""
+    if name == "auto":
+        return fast_dtype(device)[0]
+    named = {"bfloat16": torch.bfloat16, "float32": torch.float32, "int8": torch.int8}
+    if name not in named:
+        raise ConfigError(f"there is no dtype {name!r} of weights", fix="use auto, bfloat16, float32 or int8")
+    if name == "int8" and device.type != "cpu":
+        raise ConfigError(f"int8 weights are for the CPU, not for {device.type}", fix="use bfloat16, or the device cpu")
+    return named[name]
+
+
 def fast_dtype(device: torch.device) -> tuple[torch.dtype, str]:
     """bfloat16 where the hardware multiplies it natively (2.6 times float32 for 32 rows on one core with AMX,
     measured), float32 elsewhere; and why, for a person."""

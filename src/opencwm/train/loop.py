@@ -211,7 +211,8 @@ def loss_of(model: Transformer, batch: Batch, dtype: torch.dtype, *, of: int | N
     positions = torch.cat([torch.arange(length) for length in batch.lengths]).to(device)
     trained = torch.from_numpy(batch.trained).nonzero()[:, 0].to(device)
     with nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype):
-        hidden = model(inputs, positions, PackedAttention(model.config, batch.lengths))
+        attend = PackedAttention(model.config, batch.lengths, global_window=batch.global_window)
+        hidden = model(inputs, positions, attend)
         # in pieces: an allocation past 32 MB costs fresh pages from the system, every step; and filled up, since the
         # CPU library generates a kernel for each new number of rows
         losses = []
