@@ -7,6 +7,7 @@ import pytest
 from opencwm.cli.recipe import STAGES, find_recipe
 from opencwm.config import override
 from opencwm.errors import ConfigError
+from opencwm.model import shapes
 
 SIZES = ("nano", "small", "b1_8", "paper_32b")
 
@@ -41,7 +42,7 @@ def test_the_32b_s_are_the_published_ones():
     assert sum(part.share for part in midtrain.data) == pytest.approx(1)
     assert sum(part.share for part in sft.data) == pytest.approx(1)
     assert pretrain.model.rope_scaling is None
-    assert midtrain.model.rope_scaling.factor == 16
+    assert midtrain.model == sft.model == shapes.paper_32b()
 
 
 def test_a_size_is_for_stages_only():

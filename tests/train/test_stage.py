@@ -20,7 +20,7 @@ from opencwm.tokenizer import Tokenizer
 from opencwm.trace.files import read_traces
 from opencwm.trace.text import render_text
 from opencwm.train import checkpoint, optim
-from opencwm.train.loop import LoopConfig
+from opencwm.train.loop import LoopConfig, progress_line
 from opencwm.train.profiling import profile_stage
 from opencwm.train.schedule import ScheduleConfig
 from opencwm.train.stage import OPTIMIZER, StageConfig, adapted, load_optimizers, new_model, run_stage
@@ -160,6 +160,8 @@ def test_the_three_stages_in_a_row_each_from_the_one_before(stage, tmp_path):
         last = config.run / "model"
         resumed, whole = (tmp_path / run / "model" / "model.safetensors" for run in (name, f"{name}-whole"))
         assert resumed.read_bytes() == whole.read_bytes()
+        assert progress_line(records[0]).startswith(f"tokens of a whole run: {config.data[0].folder} ")
+        assert [each["share"] for each in records[0]["datasets"]] == pytest.approx([part.share for part in config.data])
         losses = [record["loss"] for record in records if record["event"] == "step"]
         assert len(losses) == 3
         assert all(0 < loss < 7 for loss in losses)

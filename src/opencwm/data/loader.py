@@ -15,9 +15,10 @@ Where folders hold traces, every rank tokenises all of them: with many ranks, ma
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from opencwm.data.documents import Documents, Shards, open_shards
-from opencwm.data.mix import Cycle, Mix, shares
+from opencwm.data.mix import Cycle, Mix, epochs, shares
 from opencwm.data.pack import Batch, Document, PackState, Piece, Row, join, plan, row
 from opencwm.data.token_shards import SHORTEST_CLASS
 from opencwm.errors import ConfigError, DataError
@@ -139,6 +140,15 @@ class Loader:
             ends = all(each.epochs is not None for each in config.mix)
             self._rates.append(sum(rates))
             self._sources.append(Source(streams, rates or [1.0], round(wanted) if ends or not streams else None))
+
+    def amounts(self, num_steps: int) -> list[dict[str, Any]]:
+        """What so many steps read of each dataset: its share of the tokens, and how many times at most."""
+        total = num_steps * self.config.num_rows * self.config.seq_len
+        read = epochs(self.shares, [max(1, count) for count in self.num_tokens], total)
+        return [
+            {"folder": str(each.folder), "share": share, "epochs": count}
+            for each, share, count in zip(self.config.mix, self.shares, read, strict=True)
+        ]
 
     def __call__(self, state: PackState) -> Iterator[tuple[Batch, PackState]]:
         states = self._states_of(state)

@@ -310,6 +310,9 @@ def progress_line(record: dict[str, Any]) -> str:
             f"{record['parameters'] / 1e6:.1f}M parameters on {record['device']}{among}, from step {record['step']}, "
             f"matrix products in {record['precision'].removeprefix('torch.')} ({record['why']})"
         )
+    if record["event"] == "mix":
+        parts = (f"{each['folder']} {each['share']:.1%}, {each['epochs']:.2g} epochs" for each in record["datasets"])
+        return f"tokens of a whole run: {'; '.join(parts)}"
     if record["event"] == "skipped":
         return f"step {record['step']:05d} skipped: {record['why']}"
     minutes, seconds = divmod(int(record["eta_s"]), 60)

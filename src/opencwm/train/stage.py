@@ -91,6 +91,8 @@ def run_stage(
     model = new_model(config, tokenizer)
     if processes.is_first:
         check_run(config.run, describe(config, model.config))
+        if len(config.data) > 1:
+            log({"event": "mix", "datasets": loader.amounts(config.loop.num_steps)})
     optimizer_state = config.start / OPTIMIZER if config.start is not None and config.keep_optimizer else None
     metrics = write_metrics(config.run / METRICS)
 
