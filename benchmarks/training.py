@@ -31,7 +31,7 @@ import torch
 import torch.nn.functional as F
 import transformers
 
-from opencwm.data.pack import Batch, Document, row
+from opencwm.data.pack import Batch, Document, join, row
 from opencwm.model import shapes
 from opencwm.model.config import ModelConfig
 from opencwm.model.memory import keep_memory
@@ -41,7 +41,7 @@ from opencwm.train.optim import OptimConfig, build
 
 OURS = ("ours", "no kept memory", "no compile", "masked SDPA", "all logits", "unfused AdamW")
 SIDES = (*OURS, "plain", "plain, kept", "trainer")
-WARM_UP = 3
+WARM_UP = 2
 
 
 def shape_of(name: str) -> ModelConfig:
@@ -58,7 +58,7 @@ def packed(config: ModelConfig, seq_len: int) -> Batch:
         tokens = rng.integers(3, config.vocab_size, size + 1).astype(np.int32)
         documents.append(Document(tokens, size // 7))
         room -= size
-    return row(documents, seq_len, pad_id=2)
+    return join([row(documents, seq_len, pad_id=2)])
 
 
 def ours(side: str, config: ModelConfig, seq_len: int) -> Callable[[], None]:

@@ -206,3 +206,18 @@ def test_schedules():
     cosine = ScheduleConfig(kind="cosine", warmup_steps=10, floor=0.1)
     assert cosine.factor(55, 100) == pytest.approx(0.55)
     assert cosine.factor(100, 100) == pytest.approx(0.1)
+
+
+def test_a_batch_may_bound_its_global_layers():
+    batch = replace(next(rows(PackState()))[0], global_window=SHAPE.sliding_window)
+    model, local = fresh(), Transformer(replace(SHAPE, layer_types=("sliding_attention",) * 3))
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.3)
+    local.load_state_dict(model.state_dict())
+    bounded, _ = loss_of(model, batch, torch.float32)
+    expected, _ = loss_of(local, replace(batch, global_window=None), torch.float32)
+    whole, _ = loss_of(model, replace(batch, global_window=None), torch.float32)
+    assert torch.equal(bounded, expected)
+    assert not torch.allclose(bounded, whole)
