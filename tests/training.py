@@ -3,6 +3,8 @@
 import datetime
 import json
 import multiprocessing
+import os
+import signal
 from itertools import islice
 from pathlib import Path
 
@@ -45,14 +47,17 @@ def fresh() -> Transformer:
     return model
 
 
-def run(folder: Path, loop: LoopConfig, until: int | None = None) -> None:
-    """Train a fresh model in `folder`, in as many processes as call this; the first one logs to metrics.jsonl."""
+def run(folder: Path, loop: LoopConfig, until: int | None = None, kill_at: int | None = None) -> None:
+    """Train a fresh model in `folder`, in as many processes as call this; the first one logs to metrics.jsonl. It is
+    stopped after step `until`, or its last process killed after step `kill_at`."""
 
     def log(record):
         with (folder / "metrics.jsonl").open("a") as file:
             file.write(json.dumps(record) + "\n")
 
     def stop(progress):
+        if progress.step == kill_at and processes.data_rank == processes.num_data - 1:
+            os.kill(os.getpid(), signal.SIGKILL)
         return processes.data_rank == 0 and progress.step == until  # asked of one, obeyed by all
 
     with parallel.together(loop.parallel, "cpu") as processes:
@@ -102,11 +107,12 @@ def start(number: int, folder: Path, work, *args):
     return members
 
 
-def together(number: int, folder: Path, work, *args) -> None:
+def together(number: int, folder: Path, work, *args) -> list[int | None]:
+    """The exit statuses of `start`'s processes."""
     members = start(number, folder, work, *args)
     for process in members:
         process.join(120)
-    assert [process.exitcode for process in members] == [0] * number
+    return [process.exitcode for process in members]
 
 
 def member(rank: int, number: int, store: Path, work, args) -> None:

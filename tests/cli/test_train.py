@@ -1,14 +1,18 @@
 """`opencwm train`, for some steps: what it prints, what it leaves, and that it goes on exactly as it began."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from opencwm.data.build import build
 from opencwm.data.recipe import Recipe
+from opencwm.model.checkpoints import convert
 from opencwm.tokenizer import Tokenizer
 from opencwm.trace.files import read_parquet
 from opencwm.trace.text import render_text
@@ -62,3 +66,21 @@ def test_a_killed_run_ends_as_one_that_was_left_alone(opencwm, settings, tmp_pat
     )
     assert [record["step"] for record in killed if record["event"] == "step"] == list(range(1, 61))
     assert [r["loss"] for r in killed if r["event"] == "step"] == [r["loss"] for r in alone if r["event"] == "step"]
+
+
+def test_processes_under_torchrun_make_one_model(settings, tmp_path):
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    settings = [*settings, "loop.num_rows=2", "loop.log_every=1", "loop.precision=float32"]
+    done = subprocess.run(
+        [*torchrun, "-m", "opencwm", "train", "nano", *settings, "--json"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=240, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [record["event"] for record in records] == ["start", "step", "step", "end"]
+    assert records[0]["processes"] == 2
+    assert records[-1]["tokens"] == 2 * 2 * 256
+    convert(tmp_path / "run", tmp_path / "converted", "hf", dtype=torch.bfloat16)
+    ours, theirs = (load_file(tmp_path / name / "model.safetensors") for name in ("converted", "run/model"))
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)

@@ -189,6 +189,27 @@ def test_a_gradient_that_is_not_finite_stops_before_the_update(tmp_path):
         torch.testing.assert_close(tensor, before[name], equal_nan=True)
 
 
+def test_8_bits_are_refused_without_a_gpu(tmp_path):
+    with pytest.raises(ConfigError, match="need a GPU, this is cpu"):
+        train(fresh(), rows, replace(LOOP, precision="fp8", device="cpu"), tmp_path, log=quiet)
+
+
+def test_a_batch_bounds_its_global_layers():
+    model = fresh()
+    batch, _ = next(rows(PackState()))
+    with torch.no_grad():
+        for block in model.model.layers:
+            block.self_attn.o_proj.weight.normal_(0, 0.5)
+        losses = [float(loss_of(model, replace(batch, global_window=n), torch.float32)[0]) for n in (None, 64, 2)]
+    assert losses[0] == losses[1] != losses[2]
+
+
+def test_a_batch_without_targets_has_no_loss():
+    batch, _ = next(rows(PackState()))
+    loss, count = loss_of(fresh(), replace(batch, trained=np.zeros_like(batch.trained)), torch.float32)
+    assert (float(loss.detach()), count) == (0.0, 0)
+
+
 def test_resuming_under_another_configuration_names_the_keys(tmp_path):
     check_run(tmp_path, {"seed": 0, "loop.seq_len": 64})
     check_run(tmp_path, {"seed": 0, "loop.seq_len": 64})

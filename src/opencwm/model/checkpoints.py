@@ -324,6 +324,8 @@ def _open_state(folder: Path) -> Checkpoint:
     assert state is not None, f"{folder} holds no state"
     entries = SafeReader(state).tensors()
     keys = {key.removeprefix(MODEL): key for key in entries if key.startswith(MODEL)}
+    if any(".lora_A." in name for name in keys):
+        raise ConfigError(f"{folder} trains adapters, not a whole model", fix=f"when it is done: {folder / 'model'}")
     return Checkpoint(
         folder=folder,
         layout="state",

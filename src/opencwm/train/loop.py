@@ -9,6 +9,7 @@ loss, the norm and what follows from them are those of all (`parallel.py`). Sour
 for the recipe's shape; sizes and rates are ours, measured.
 """
 
+import importlib
 import json
 import math
 import time
@@ -50,8 +51,9 @@ class LoopConfig:
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     spikes: SpikeConfig = field(default_factory=SpikeConfig)
     parallel: ParallelConfig = field(default_factory=ParallelConfig)
-    precision: Literal["auto", "bf16", "float32"] = "auto"
-    """auto: bf16 autocast where the device multiplies it natively, float32 elsewhere."""
+    precision: Literal["auto", "bf16", "fp8", "float32"] = "auto"
+    """auto: bf16 autocast where the device multiplies it natively, float32 elsewhere. fp8: bf16, and the blocks'
+    matrices in 8 bits (torchao); needs a GPU, and was not measured."""
     device: str = "auto"
     """auto (a GPU where there is one), cpu, cuda or mps."""
     compile: bool = False
@@ -101,6 +103,8 @@ def train(
     device = choose_device(config.device)
     dtype, why = precision(config.precision, device)
     model.to(device)
+    if config.precision == "fp8":
+        multiply_in_fp8(model)
     split(model, processes, config.parallel, dtype)
     optimizers = optim.build(model, config.optim)
     resumed = checkpoint.load(run, model, optimizers, processes)
@@ -185,7 +189,7 @@ def _steps(
         )
         if skipped is not None:
             log({"event": "skipped", "step": progress.step, "why": skipped, "loss": mean_loss})
-        else:
+        elif num_trained:  # else all of the batch was context
             meter.add(mean_loss, norm, num_trained)
         if progress.step % config.log_every == 0 and meter.losses:
             log(meter.line(progress, config, config.optim.lr * factor))
@@ -210,8 +214,8 @@ def loss_of(model: Transformer, batch: Batch, dtype: torch.dtype, *, of: int | N
     inputs, targets = (torch.from_numpy(tokens).long().to(device) for tokens in (batch.inputs, batch.targets))
     positions = torch.cat([torch.arange(length) for length in batch.lengths]).to(device)
     trained = torch.from_numpy(batch.trained).nonzero()[:, 0].to(device)
+    attend = PackedAttention(model.config, batch.lengths, global_window=batch.global_window)
     with nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype):
-        attend = PackedAttention(model.config, batch.lengths, global_window=batch.global_window)
         hidden = model(inputs, positions, attend)
         # in pieces: an allocation past 32 MB costs fresh pages from the system, every step; and filled up, since the
         # CPU library generates a kernel for each new number of rows
@@ -220,16 +224,30 @@ def loss_of(model: Transformer, batch: Batch, dtype: torch.dtype, *, of: int | N
             fill = -len(part) % LOSS_STEP
             logits = model.logits(hidden[F.pad(part, (0, fill))]).float()
             losses.append(F.cross_entropy(logits, F.pad(targets[part], (0, fill), value=-100), reduction="sum"))
-    return torch.stack(losses).sum() / (len(trained) if of is None else of), len(trained)
+    return torch.stack(losses).sum() / max(1, len(trained) if of is None else of), len(trained)
 
 
 def precision(choice: str, device: torch.device) -> tuple[torch.dtype, str]:
-    """The type of matrix products, and why."""
+    """The type of matrix products, and why. Raises ConfigError where the device has none of it."""
+    if choice == "fp8":
+        if device.type != "cuda":
+            raise ConfigError(f"8-bit matrix products need a GPU, this is {device.type}", fix="set loop.precision=auto")
+        return torch.bfloat16, "asked for, with 8 bits in the blocks"
     if choice == "float32":
         return torch.float32, "asked for"
     if choice == "bf16":
         return torch.bfloat16, "asked for"
     return fast_dtype(device)
+
+
+def multiply_in_fp8(model: Transformer) -> None:
+    """Put torchao's layers (dynamic scales, one per tensor) in place of the blocks' linear ones; names stay."""
+    try:
+        float8 = importlib.import_module("torchao.float8")
+    except ImportError as exc:
+        raise ConfigError("8-bit matrix products need torchao", fix="pip install torchao") from exc
+    for block in model.model.layers:
+        float8.convert_to_float8_training(block)
 
 
 @contextmanager

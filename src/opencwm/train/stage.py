@@ -20,12 +20,15 @@ from opencwm.data.loader import Bucket, Loader, LoaderConfig
 from opencwm.data.mix import Mix
 from opencwm.errors import ConfigError
 from opencwm.model import weights
+from opencwm.model.checkpoints import TOKENIZER_FILES
 from opencwm.model.config import ModelConfig
+from opencwm.model.device import choose_device
 from opencwm.model.transformer import Transformer
 from opencwm.tokenizer import Tokenizer
-from opencwm.train import checkpoint, optim
+from opencwm.train import checkpoint, lora, optim
 from opencwm.train.checkpoint import Progress
-from opencwm.train.loop import Log, LoopConfig, check_run, train, write_metrics
+from opencwm.train.loop import Log, LoopConfig, check_run, precision, train, write_metrics
+from opencwm.train.lora import LoraConfig
 from opencwm.train.optim import OptimConfig
 from opencwm.train.parallel import ALONE, Processes, part
 
@@ -37,8 +40,8 @@ METRICS = "metrics.jsonl"
 class StageConfig:
     data: Mix
     """Folders of token shards or of traces, and how much of each: `FOLDER`, or `FOLDER:share` or `FOLDER@epochs`."""
-    tokenizer: Path
-    """A folder with tokenizer.json."""
+    tokenizer: Path | None = None
+    """A folder with tokenizer.json; None: that of `start`."""
     run: Path
     """Where the run lives; a run that is there already goes on."""
     loop: LoopConfig
@@ -46,6 +49,8 @@ class StageConfig:
     """Shape of the model; vocabulary size and special ids are taken from the tokenizer. None: that of `start`."""
     start: Path | None = None
     """A model folder to train on; `model` may give it other positions and windows. None: a new model."""
+    lora: LoraConfig = field(default_factory=LoraConfig)
+    """Adapters in place of all weights."""
     keep_optimizer: bool = True
     """Whether the optimizer's state beside `start` is gone on with."""
     buckets: tuple[Bucket, ...] = ()
@@ -60,6 +65,13 @@ class StageConfig:
     """Of the weights and of the order of documents."""
     extra: dict[str, Any] = field(default_factory=dict)
     """Anything to keep with the run's configuration."""
+
+    @property
+    def tokenizer_folder(self) -> Path:
+        folder = self.tokenizer or self.start
+        if folder is None:
+            raise ConfigError("a new model needs a tokenizer", fix="give tokenizer=FOLDER")
+        return folder
 
     @property
     def loader(self) -> LoaderConfig:
@@ -86,9 +98,9 @@ def run_stage(
     """Train until the loop's last step, the end of the data or `stop`, and write `RUN/model/`. Of many processes, each
     calls this; the first one writes the model and returns it whole, the others return their part of it."""
     torch.set_num_threads(config.loop.threads)
-    tokenizer = Tokenizer.load(config.tokenizer)
+    tokenizer = Tokenizer.load(config.tokenizer_folder)
     loader = Loader(config.loader, tokenizer, rank=processes.data_rank, num_ranks=processes.num_data)
-    model = new_model(config, tokenizer)
+    model = prepared_model(config, tokenizer, processes)
     if processes.is_first:
         check_run(config.run, describe(config, model.config))
         if len(config.data) > 1:
@@ -108,11 +120,27 @@ def run_stage(
     )
     if processes.is_first:
         if processes is not ALONE:  # what is split is put together from the state that all have written
-            model = new_model(config, tokenizer)
+            model = prepared_model(config, tokenizer, ALONE)
             optimizers = optim.build(model, config.loop.optim)
             checkpoint.load(config.run, model, optimizers)
-        export(config.run / "model", model, optimizers, config.tokenizer)
+        if config.lora.rank is None:
+            export(config.run / "model", model, optimizers, config.tokenizer_folder)
+        else:
+            export_adapters(config, model)
     return model, progress
+
+
+def prepared_model(config: StageConfig, tokenizer: Tokenizer, processes: Processes) -> Transformer:
+    """The model that the stage begins with, and its adapters where it has some."""
+    model = new_model(config, tokenizer)
+    if config.lora.rank is not None:
+        if config.start is None:
+            raise ConfigError("adapters are for a model that is there", fix="give start, or lora.rank=none")
+        if processes.num_tensor > 1:
+            raise ConfigError("adapters are not cut by parallel.tensor", fix="set parallel.tensor=1")
+        dtype, _ = precision(config.loop.precision, choose_device(config.loop.device))
+        lora.adapt(model, config.lora, dtype=dtype, seed=config.seed)
+    return model
 
 
 def new_model(config: StageConfig, tokenizer: Tokenizer) -> Transformer:
@@ -182,6 +210,8 @@ def describe(config: StageConfig, model: ModelConfig) -> dict[str, Any]:
     defaults = {field.name: field.default for field in fields(config)}
     optional = ("keep_optimizer", "buckets", "split", "environment_loss", "never_trained")
     data |= {name: str(value) for name in optional if (value := getattr(config, name)) != defaults[name]}
+    if config.lora.rank is not None:
+        data |= {f"lora.{key}": str(value) for key, value in asdict(config.lora).items() if key != "merge"}
     flat = {f"loop.{key}": value for key, value in loop.items()} | {f"model.{k}": v for k, v in model.to_hf().items()}
     resolved: dict[str, Any] = json.loads(json.dumps({**data, **flat, **config.extra}))
     return resolved
@@ -189,10 +219,24 @@ def describe(config: StageConfig, model: ModelConfig) -> dict[str, Any]:
 
 def export(folder: Path, model: Transformer, optimizers: list[torch.optim.Optimizer], tokenizer: Path) -> None:
     """The model in bf16 with its tokenizer, and the optimizers' state in bf16 beside it."""
-    weights.save(model, folder)
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        shutil.copyfile(tokenizer / name, folder / name)
+    save_model(folder, model, tokenizer)
     save_optimizers(folder / OPTIMIZER, model, optimizers)
+
+
+def export_adapters(config: StageConfig, model: Transformer) -> None:
+    """RUN/adapter/, and RUN/model/ with the adapters merged where that is asked for."""
+    assert config.start is not None
+    lora.save_adapters(config.run / "adapter", model, config.lora, config.start)
+    if config.lora.merge:
+        lora.merge(model)
+        save_model(config.run / "model", model, config.tokenizer_folder)
+
+
+def save_model(folder: Path, model: Transformer, tokenizer: Path) -> None:
+    weights.save(model, folder)
+    for name in TOKENIZER_FILES:
+        if (tokenizer / name).is_file():
+            shutil.copyfile(tokenizer / name, folder / name)
 
 
 def save_optimizers(path: Path, model: Transformer, optimizers: list[torch.optim.Optimizer]) -> None:
