@@ -107,7 +107,7 @@ def test_drafts_change_nothing_but_the_number_of_steps(model, num_drafted, tempe
     ]
     plain = Engine(model, num_drafted=0).generate(requests)
     monkeypatch.setattr(Knowing, "script", {p: done.tokens for p, done in zip(prompts, plain, strict=True)})
-    monkeypatch.setattr("opencwm.infer.scheduler.Drafter", Knowing)
+    monkeypatch.setattr("opencwm.infer.scheduler.drafter_of", lambda prompt, tokenizer: Knowing(prompt))
     steps = []
     logits = Engine.logits
     monkeypatch.setattr(Engine, "logits", lambda engine, hidden: (steps.append(1), logits(engine, hidden))[1])

@@ -3,10 +3,10 @@
     requests --Scheduler (`scheduler.py`): prefill, decode steps over all slots--> completions
 
 A request waits until there is a place, has the part of its prompt computed that no request before it had
-(`prefixes.py`), and then takes part in decode steps: each feeds the last token of every running request, and a few
-drafted ones after it (`drafts.py`), through the model and keeps what the model agrees with. Places that fall free are
-filled at once, so a long completion keeps nobody waiting. The output is that of a loop without cache or drafts, token
-for token, up to rounding; sampled output too, since each token still takes one random number.
+(`prefixes.py`), and then takes part in decode steps: each feeds the last token of every running request, and drafted
+ones after it (`drafts.py`, `trace_drafts.py`), through the model and keeps what the model agrees with. Places that fall
+free are filled at once, so a long completion keeps nobody waiting. The output is that of a loop without cache or
+drafts, token for token, up to rounding; sampled output too, since each token still takes one random number.
 
 Weights may be bfloat16 (`model/device.py`); hidden states then are too, but the head always runs in float32: bfloat16
 logits have ties, and log-probabilities would be off by several per cent.
@@ -49,7 +49,7 @@ class Engine:
         tokenizer: Tokenizer | None = None,
         *,
         max_batch: int = 32,
-        num_drafted: int = 8,
+        num_drafted: int = 16,
         prefill_tokens: int = 2048,
         prefix_bytes: int = 1 << 30,
         threads: int | None = None,

@@ -23,6 +23,7 @@ from torch import Tensor
 from opencwm.infer.drafts import Drafter
 from opencwm.infer.kv_cache import KVCache, Step
 from opencwm.infer.sampler import Draw, choose, likeliest, log_probabilities
+from opencwm.infer.trace_drafts import drafter_of
 from opencwm.protocols import Finish, GrammarState, Request
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ class Scheduler:
         cache = KVCache(engine.model.config, dtype=engine.dtype, device=engine.device)
         self._prefixes.fill(cache, prompt[:-1])
         grammar = request.grammar.start() if request.grammar is not None else None
-        draw, drafter = Draw(request.seed), Drafter(prompt)
+        draw, drafter = Draw(request.seed), drafter_of(prompt, engine.tokenizer)
         return Running(key=key, request=request, grammar=grammar, draw=draw, drafter=drafter, cache=cache, limit=limit)
 
     def _prefill(self, item: Running, share: int) -> int:
