@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import threading
 from collections import Counter
 from itertools import islice
 from types import SimpleNamespace
@@ -11,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opencwm.data.loader import Bucket, Loader, LoaderConfig
+from opencwm.data.documents import Documents
+from opencwm.data.loader import Bucket, Loader, LoaderConfig, ahead
 from opencwm.data.mix import mix
 from opencwm.data.pack import PackState
-from opencwm.data.token_shards import Message, TokenDocument, write_manifest, write_shard
+from opencwm.data.token_shards import Message, TokenDocument, TokenShards, write_manifest, write_shard
 from opencwm.errors import ConfigError, DataError
 
 PAD, START = 1, 2
@@ -103,14 +105,25 @@ def test_all_ranks_together_draw_what_one_draws_from_any_state_at_any_number_of_
 
 @settings(max_examples=6)
 @given(st.integers(0, 9), st.sampled_from(["a@1", "b@1", "a@3"]), st.sampled_from([(), BUCKETS]))
-def test_an_epoch_has_every_document_once_and_no_two_epochs_one_order(folders, seed, part, buckets):
+def test_an_epoch_has_every_document_once(folders, seed, part, buckets):
     loader = Loader(config(folders, part, seed=seed, buckets=buckets, num_rows=1), TOKENIZER)
     order = [number for batch, _ in loader(PackState()) for number, _ in drawn(batch)]
     size, epochs = (300, int(part[-1])) if part[0] == "a" else (120, 1)
     assert Counter(order) == {number + (10 if part[0] == "a" else 1010): epochs for number in range(size)}
-    assert order != sorted(order)
-    if epochs > 1 and not buckets:
-        assert order[:size] != order[size : 2 * size]
+
+
+def test_no_two_epochs_and_no_two_seeds_have_one_order(folders):
+    shards = TokenShards(folders / "a", TOKENIZER)
+    orders = [
+        [int(documents[epoch * 300 + i].tokens[0]) for i in range(300)]
+        for documents in (Documents(shards, seed=0), Documents(shards, seed=1))
+        for epoch in (0, 1)
+    ]
+    assert all(sorted(order) == list(range(10, 310)) for order in orders)
+    assert len({tuple(order) for order in orders}) == 4
+    assert all(order != sorted(order) for order in orders)
+    # far from where they stand in the file, too: documents of one row group do not stay together
+    assert all(np.mean(np.abs(np.diff(order))) > 50 for order in orders)
 
 
 def test_the_state_stays_under_a_kilobyte_after_ten_thousand_million_documents(folders):
@@ -212,6 +225,28 @@ def test_only_the_token_that_opens_reasoning_has_no_loss(tmp_path):
         assert batch.trained.tolist() == expected
 
 
+def test_batches_are_made_ahead_in_a_thread_that_ends_with_them():
+    def numbers():
+        made.append(threading.current_thread().name)
+        yield from range(5)
+        raise DataError("no more")
+
+    made = []
+    stream = ahead(numbers())
+    assert list(islice(stream, 5)) == [0, 1, 2, 3, 4]
+    with pytest.raises(DataError, match="no more"):
+        next(stream)
+    assert list(ahead(iter(range(100)))) == list(range(100))
+    left = ahead(iter(range(100)))
+    next(left)
+    left.close()
+    for thread in threading.enumerate():
+        if thread.name == "loader":
+            thread.join(timeout=20)
+            assert not thread.is_alive()
+    assert made == ["loader"]
+
+
 def test_what_cannot_be_loaded_is_said_in_one_sentence(folders, tmp_path):
     def refused(match, error=ConfigError, **changes):
         with pytest.raises(error, match=match):
@@ -223,6 +258,8 @@ def test_what_cannot_be_loaded_is_said_in_one_sentence(folders, tmp_path):
     refused("powers of two plus one", buckets=(Bucket(longest=257), Bucket(longest=129)))
     refused("powers of two plus one", buckets=(Bucket(longest=33), Bucket(longest=None)))
     refused("powers of two plus one", buckets=(Bucket(longest=1000), Bucket(longest=None)))
+    refused("no special token 'resoning'", never_trained=("resoning",))
+    refused("environment_loss is 2", environment_loss=2.0)
     refused("1 have a share and 1 epochs", parts=("a:0.5", "b@1"))
     with pytest.raises(ConfigError, match="another tokenizer"):
         Loader(config(folders), SimpleNamespace(special=TOKENIZER.special, digest="theirs"))

@@ -102,11 +102,17 @@ def test_every_kind_of_source_becomes_documents(tmp_path, tokenizer):
     (texts / "empty.py").write_text(" \n")
     (texts / "image.png").write_bytes(b"\xff")
     (texts / "z.jsonl.gz").write_bytes(gzip.compress(json.dumps({"text": "<|eot_id|>\ud800"}).encode() + b"\n\n"))
-    (tmp_path / "chats.jsonl").write_text(json.dumps({"messages": CHAT}) + "\n")
+    steps = [{"author": "agent", "tokens": [5, 6, 7]}, {"author": "environment", "tokens": [8, 9]}]
+    steps += [{"author": "user", "tokens": [4]}, {"author": "agent", "tokens": [3], "trained": False}]
+    lines = [{"messages": CHAT}, {"trajectory": steps}]
+    (tmp_path / "chats.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     config = TokensConfig(sources=(tmp_path / "traces", texts, tmp_path / "chats.jsonl"), tokenizer=tokenizer)
     tokenise(config, tmp_path / "out")
     found = {bytes(document.tokens): document for document in documents_of(tmp_path / "out", tokenizer)}
-    assert len(found) == 4
+    assert len(found) == 5
+    trajectory = found[np.asarray([5, 6, 7, 8, 9, 4, 3], np.int32).tobytes()]
+    assert [message.is_trained for message in trajectory.messages] == [True, True, False, False]
+    assert [message.num_tokens for message in trajectory.messages] == [3, 2, 1, 1]
     rendered = render_frames(trace, own)
     told = found[np.asarray(rendered.ids, np.int32).tobytes()]
     assert [message.is_trained for message in told.messages] == [False, True]
@@ -142,12 +148,18 @@ def test_what_is_no_source_is_refused_in_one_sentence(tmp_path, tokenizer):
     (tmp_path / "empty").mkdir()
     refused(tmp_path / "nothing", "does not exist")
     refused(tmp_path / "empty", "holds no files to read")
-    for number, line in enumerate(
-        ["{", '{"messages": [{"role": "user"}]}', '{"messages": [{"role": 1, "content": ""}]}']
-    ):
+    wrong = [
+        "{",
+        '{"messages": [{"role": "user"}]}',
+        '{"messages": [{"role": 1, "content": ""}]}',
+        '{"trajectory": [{"author": "agent", "tokens": [5, 300]}]}',
+        '{"trajectory": [{"author": "agent", "tokens": [1099511627776]}]}',
+        '{"trajectory": []}',
+    ]
+    for number, line in enumerate(wrong):
         path = tmp_path / f"{number}.jsonl"
         path.write_text('{"text": "fine"}\n' + line)
-        with pytest.raises(DataError, match="line 2: no text and no messages"):
+        with pytest.raises(DataError, match="line 2: no text, messages or trajectory"):
             tokenise(TokensConfig(sources=(path,), tokenizer=tokenizer), tmp_path / f"out{number}")
     (tmp_path / "a.txt").write_text("a b c")
     tokenise(TokensConfig(sources=(tmp_path / "a.txt",), tokenizer=tokenizer), tmp_path / "done")

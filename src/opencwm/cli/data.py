@@ -159,6 +159,8 @@ def peek(
     from opencwm.data.dataset import peek as draw
     from opencwm.data.views.files import is_derived
 
+    if (folder / "tokens.json").exists():
+        raise ConfigError(f"{folder} holds tokens", fix="look into what it was made of")
     if is_derived(folder):
         if html is not None:
             raise ConfigError("a view has no page", fix="leave --html out, or name the dataset it was derived from")

@@ -2,8 +2,9 @@
 
     mix, buckets --Source[n]--> documents of one bucket --plan--> rows of a step --Loader--> the rank's own Batch
 
-Every rank plans all rows, from lengths alone, and reads the documents of its own: what all ranks draw together is what
-one would draw, and a state is the same on each and good for any other number of them.
+Every rank plans all rows, from lengths alone, and reads the row groups that hold documents of its own: what all ranks
+draw together is what one would draw, and a state is the same on each and good for any other number of them. Batches are
+made in a thread, a few ahead of the training step.
 
 With length buckets (CWM, arXiv 2510.02387, section 4.2) each step takes all rows of all ranks from one bucket, and no
 rank waits for another's longer documents. CWM draws the bucket at random; ours is the one that is furthest behind its
@@ -15,7 +16,9 @@ Where folders hold traces, every rank tokenises all of them: with many ranks, ma
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from queue import Full, Queue
+from threading import Event, Thread
+from typing import Any, TypeVar
 
 from opencwm.data.documents import Documents, Shards, open_shards
 from opencwm.data.mix import Cycle, Mix, epochs, shares
@@ -24,6 +27,7 @@ from opencwm.data.token_shards import SHORTEST_CLASS
 from opencwm.errors import ConfigError, DataError
 from opencwm.tokenizer import Tokenizer
 
+Item = TypeVar("Item")
 WAITING = 32
 """Documents that may wait for a row that they fit in, of all buckets together."""
 
@@ -66,6 +70,10 @@ class LoaderConfig:
     """Share of the environment's messages in agent trajectories that are trained on."""
     never_trained: tuple[str, ...] = ()
     """Special tokens without loss, such as `reasoning_thinking_start`."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.environment_loss <= 1:
+            raise ConfigError(f"environment_loss is {self.environment_loss}: it is a share, from 0 to 1")
 
 
 class Source:
@@ -117,6 +125,12 @@ class Loader:
         """Of each dataset in one epoch; an estimate for traces."""
         self.shares = shares(config.mix, self.num_tokens)
         """Of the tokens of the mix, by dataset."""
+        unknown = [name for name in config.never_trained if name not in tokenizer.special]
+        if unknown:
+            raise ConfigError(
+                f"the tokenizer has no special token {unknown[0]!r}",
+                fix=f"never_trained knows {', '.join(sorted(tokenizer.special))}",
+            )
         never = [tokenizer.special[name] for name in config.never_trained]
         self._sources: list[Source] = []
         self._rates: list[float] = []
@@ -152,6 +166,9 @@ class Loader:
         ]
 
     def __call__(self, state: PackState) -> Iterator[tuple[Batch, PackState]]:
+        return ahead(self._batches(state))
+
+    def _batches(self, state: PackState) -> Iterator[tuple[Batch, PackState]]:
         states = self._states_of(state)
         plans = [
             plan(
@@ -198,6 +215,39 @@ class Loader:
         if len(states) == 1:
             return states[0]
         return PackState(num_read=sum(each.num_read for each in states), buckets=tuple(states))
+
+
+def ahead(items: Iterator[Item], depth: int = 2) -> Iterator[Item]:
+    """The same items, up to `depth` of them made in a thread before they are asked for. The thread ends with the
+    items, with an error of theirs, which is raised here, or when nobody asks any more."""
+    made: Queue[tuple[Item] | Exception | None] = Queue(depth)
+    is_over = Event()
+
+    def put(item: tuple[Item] | Exception | None) -> None:
+        while not is_over.is_set():
+            try:
+                return made.put(item, timeout=0.1)
+            except Full:
+                continue
+
+    def make() -> None:
+        try:
+            for item in items:
+                put((item,))
+                if is_over.is_set():
+                    return
+        except Exception as exc:  # of whatever kind: it belongs to the one who asks
+            put(exc)
+        put(None)
+
+    Thread(target=make, daemon=True, name="loader").start()
+    try:
+        while (found := made.get()) is not None:
+            if isinstance(found, Exception):
+                raise found
+            yield found[0]
+    finally:
+        is_over.set()
 
 
 def by_bucket(folder: Path, dataset: Shards, buckets: Sequence[Bucket]) -> list[list[int]]:

@@ -13,8 +13,9 @@ to 2^k, so that length buckets are made of whole groups. A group is what is read
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ KIND = "tokens"
 ENVIRONMENT = "environment"
 GROUP_TOKENS = 1 << 18
 """Tokens of a row group, about: 1 MB."""
+OPEN_FILES = 16
+"""Shards of one dataset whose footers are kept."""
 SHORTEST_CLASS = 7
 """Documents of up to 2^7 inputs share row groups."""
 
@@ -134,25 +137,33 @@ def write_manifest(
 
 
 class TokenRows:
-    """The documents of a row group, as they lie in memory."""
+    """The documents of a row group: their lengths at once, their tokens when the first is asked for."""
 
-    def __init__(self, tokens: Any, messages: Any) -> None:
-        self._tokens: Tokens = tokens.values.to_numpy()
-        self._ends: list[int] = tokens.offsets.to_pylist()
-        self._message_ends: list[int] = messages.offsets.to_pylist()
-        self._messages = [Message(*fields) for fields in zip(*map(_values, messages.values.flatten()), strict=True)]
+    def __init__(self, read: Callable[[list[str]], Any]) -> None:
+        """`read(columns)` is the group as a table."""
+        self._read = read
+        self._lengths: list[int] = read(["num_tokens"])["num_tokens"].to_pylist()
+        self._tokens: Tokens | None = None
+        self._ends: list[int] = []
+        self._messages: list[Message] = []
+        self._message_ends: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self._lengths)
 
     def num_tokens(self, row: int) -> int:
-        return self._ends[row + 1] - self._ends[row]
+        return self._lengths[row]
 
     def document(self, row: int) -> TokenDocument:
+        if self._tokens is None:
+            table = self._read(["tokens", "messages"]).combine_chunks()
+            tokens, messages = (table[name].chunk(0) for name in ("tokens", "messages"))
+            self._tokens, self._ends = tokens.values.to_numpy(), tokens.offsets.to_pylist()
+            fields = [field.to_pylist() for field in messages.values.flatten()]
+            self._messages = [Message(*values) for values in zip(*fields, strict=True)]
+            self._message_ends = messages.offsets.to_pylist()
         messages = self._messages[self._message_ends[row] : self._message_ends[row + 1]]
         return TokenDocument(self._tokens[self._ends[row] : self._ends[row + 1]], tuple(messages))
-
-
-def _values(field: Any) -> list[Any]:
-    values: list[Any] = field.to_pylist()
-    return values
 
 
 class TokenShards:
@@ -167,16 +178,18 @@ class TokenShards:
         chosen = manifest["shards"][shards]
         self.in_order: bool = manifest["in_order"]
         self.groups = [Group(shard, **told) for shard, each in enumerate(chosen) for told in each["groups"]]
+        self._file = lru_cache(maxsize=OPEN_FILES)(_pyarrow()[1].ParquetFile)
         self._places = [(folder / each["file"], i) for each in chosen for i in range(len(each["groups"]))]
 
     def read(self, group: int) -> TokenRows:
-        _, parquet = _pyarrow()
         path, number = self._places[group]
-        with boundary(DataError, f"{path}, row group {number}, cannot be read as token shard"):
-            with parquet.ParquetFile(path) as file:
-                table = file.read_row_group(number, columns=["tokens", "messages"]).combine_chunks()
-            rows = TokenRows(*(table[name].chunk(0) for name in ("tokens", "messages")))
-        if table.num_rows != self.groups[group].num_documents:
+
+        def table(columns: list[str]) -> Any:
+            with boundary(DataError, f"{path}, row group {number}, cannot be read as token shard"):
+                return self._file(path).read_row_group(number, columns=columns)
+
+        rows = TokenRows(table)
+        if len(rows) != self.groups[group].num_documents:
             raise DataError(f"{path}, row group {number}, is not the one that the manifest is about")
         return rows
 

@@ -7,12 +7,13 @@ What is read, by what it is:
 
     a dataset of traces     a document per trace, loss on the frames
     a view (`data derive`)  a question and its answer as a chat, loss on the answer
-    *.jsonl[.gz]            an object per line: {"text": ...}, or {"messages": [{"role", "content"}, ...]}
+    *.jsonl[.gz]            an object per line: {"text": ...}, {"messages": [{"role", "content"}, ...]}, or
+                            {"trajectory": [{"author", "tokens"}, ...]}, whose token ids are taken as they are
     any other file          one text
 
 A chat has CWM's format (`opencwm.chat`) and its loss on what the assistant writes. A message may say otherwise with
-`trained`, and who it is from with `author`: an agent's trajectory has `agent` and `environment`, and those are trained
-on both (CWM, arXiv 2510.02387, section 2.3). Special tokens in a text are ordinary characters, but for the two around
+`trained`, and who it is from with `author`: an agent's trajectory has `agent` and `environment`, and both are trained
+on (CWM, arXiv 2510.02387, section 2.3). Special tokens in a text are ordinary characters, but for the two around
 reasoning in what an assistant or an agent writes.
 """
 
@@ -186,6 +187,21 @@ def chat_document(messages: Sequence[Mapping[str, Any]], tokenizer: Tokenizer) -
     return TokenDocument(np.asarray(ids, dtype=np.int32), tuple(told))
 
 
+def trajectory_document(messages: Sequence[Mapping[str, Any]], tokenizer: Tokenizer) -> TokenDocument:
+    """Messages that are tokens already, each those that it added. Raises ValueError for an id that is none."""
+    added = [np.asarray(message["tokens"], dtype=np.int32) for message in messages]
+    told = tuple(
+        Message(author, len(ids), bool(message.get("trained", author in (*WRITERS, ENVIRONMENT))))
+        for message, ids in zip(messages, added, strict=True)
+        for author in [str(message["author"])]
+    )
+    tokens = np.concatenate(added)
+    if len(tokens) and not 0 <= tokens.min() <= tokens.max() < tokenizer.vocab_size:
+        last = tokenizer.vocab_size - 1
+        raise ValueError(f"token ids go from {tokens.min()} to {tokens.max()}, the tokenizer's to {last}")
+    return TokenDocument(tokens, told)
+
+
 def _encode(text: str, tokenizer: Tokenizer, *, with_reasoning: bool) -> list[int]:
     text = encodable(text)
     if not with_reasoning:
@@ -204,15 +220,21 @@ def _lines(path: Path, tokenizer: Tokenizer) -> Iterator[TokenDocument]:
         if not line.strip():
             continue
         try:
-            data = json.loads(line)
-            yield (
-                text_document(data["text"], tokenizer) if "text" in data else chat_document(data["messages"], tokenizer)
-            )
-        except (ValueError, KeyError, TypeError, AttributeError) as exc:
+            yield _document(json.loads(line), tokenizer)
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as exc:
             raise DataError(
-                f"{path}, line {number}: no text and no messages of role and content ({type(exc).__name__}: {exc})",
-                fix='a line is {"text": ...} or {"messages": [{"role": ..., "content": ...}]}',
+                f"{path}, line {number}: no text, messages or trajectory ({type(exc).__name__}: {exc})",
+                fix='a line is {"text": ...}, {"messages": [{"role": ..., "content": ...}]} or '
+                '{"trajectory": [{"author": ..., "tokens": [...]}]}',
             ) from exc
+
+
+def _document(data: Mapping[str, Any], tokenizer: Tokenizer) -> TokenDocument:
+    if "text" in data:
+        return text_document(data["text"], tokenizer)
+    if "trajectory" in data:
+        return trajectory_document(data["trajectory"], tokenizer)
+    return chat_document(data["messages"], tokenizer)
 
 
 def _text(path: Path) -> str:
