@@ -884,6 +884,119 @@ reversed_, list_ = reversed, list
     options={"full_after_return": False},
 )
 hazard(
+    "large",
+    "changes far inside large values: rows of a table, nodes that know their parents, a list that holds itself",
+    """
+class Node:
+    def __init__(self, parent, value):
+        self.parent = parent
+        self.value = value
+        self.nodes = []
+
+def tree(size):
+    nodes = [Node(None, 0)]
+    for i in range(1, size):
+        parent = nodes[i // 3]
+        nodes.append(Node(parent, i))
+        parent.nodes.append(nodes[i])
+    return nodes
+
+def grow(rows):
+    rows[1900]["b"].append(None)
+    rows[1900]["b"].pop()
+    rows[1900] = {"a": 1900, "b": [1900]}
+    rows[7]["b"] = rows
+    rows[7]["b"] = [7]
+    return len(rows)
+
+def prune(root, last):
+    last.value = -1
+    last.value = -1
+    last.parent = None
+    last.parent = root
+    last.nodes.append(last)
+    del last.nodes[0]
+    return root.value
+
+def run():
+    return grow(ROWS), prune(NODES[0], NODES[-1])
+
+NODES = tree(900)
+ROWS = [{"a": i, "b": [i]} for i in range(2000)]
+""",
+    shows={
+        "rows": ["[{'a': 0, 'b': [0]}, {'a': 1, 'b': [1]}"] * 5,
+        "root": ["<Node parent=None value=0 nodes=[<Node parent=<Node ...>"] * 6,
+        "last": ["<Node parent=<Node"] * 2 + ["<Node parent=None"] + ["<Node parent=<Node"] * 3,
+    },
+    options={"full_after_return": False},
+)
+hazard(
+    "labels",
+    "what is named and not shown is given another name: functions, classes, modules, members, factories",
+    """
+import collections, enum, types
+
+class Color(enum.Enum):
+    RED = 1
+
+class Plain:
+    pass
+
+class Many(list):
+    pass
+
+class Slotted:
+    __slots__ = ("a", "b")
+
+def run():
+    def f():
+        pass
+    module = types.ModuleType("m")
+    counts = collections.defaultdict(int, a=[1])
+    many = Many([1])
+    slots = Slotted()
+    slots.a = slots
+    order = collections.OrderedDict(a=1, b=2)
+    held = [f, Plain, module, Color.RED, len, str.upper, "".__add__]
+    f.__qualname__ = "g"
+    Plain.__name__ = "Q"
+    module.__name__ = "n"
+    del module.__name__
+    Color.RED._value_ = 2
+    counts.default_factory = Plain
+    counts["a"].append(2)
+    many.x = many
+    many.append(2)
+    slots.b = 5
+    del slots.a
+    order.move_to_end("a")
+    order["b"] = 3
+    return None
+""",
+    shows={
+        "held": [
+            f"[<function {f}>, <class {c}>, <module {m}>, <Color.RED: {n}>, "
+            "<built-in len>, <built-in upper>, <built-in __add__>]"
+            for f, c, m, n in (
+                ("run.<locals>.f", "Plain", "m", 1),
+                ("g", "Plain", "m", 1),
+                ("g", "Q", "m", 1),
+                ("g", "Q", "n", 1),
+                ("g", "Q", "module", 1),
+                ("g", "Q", "module", 2),
+            )
+        ],
+        "counts": [
+            "defaultdict(int, {'a': [1]})",
+            "defaultdict(Q, {'a': [1]})",
+            "defaultdict(Q, {'a': [1, 2]})",
+        ],
+        "many": ["<Many [1]>", "<Many [1] x=<Many ...>>", "<Many [1, 2] x=<Many ...>>"],
+        "slots": ["<Slotted>", "<Slotted a=<Slotted ...>>", "<Slotted a=<Slotted ...> b=5>", "<Slotted b=5>"],
+    },
+)
+hazard(
     "names",
     "names that are not identifiers, deleted names, cells, a class body, `nonlocal`",
     """

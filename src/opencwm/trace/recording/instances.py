@@ -15,7 +15,7 @@ import functools
 import itertools
 import threading
 import types
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from .kept_builtins import __builtins__ as __builtins__  # type: ignore[attr-defined,no-redef,unused-ignore]
 from .shapes import (
@@ -37,6 +37,21 @@ from .shapes import (
     namespace_of,
     qualified_name,
 )
+
+
+class Form(NamedTuple):
+    """What a handler does, in the `form` attribute of those that `native.c` can do as well."""
+
+    kind: str
+    """instance, dataclass, named tuple or enum."""
+    opened: str
+    fields: Tuple[str, ...] = ()
+    """Of a dataclass or named tuple, in the order of its text."""
+    state: Optional[Callable[[Any], Any]] = None
+    """A `_state_reader`, with its `dict_of` and `slots`."""
+    base: Optional[type] = None
+    """Of the builtin types, whose text comes first."""
+
 
 _THREAD_STATE = frozenset(threading.Thread(name="").__dict__)
 
@@ -141,6 +156,7 @@ def _enum_handler(cls: type, mro: Tuple[type, ...]) -> Handler:
         opened = "<{}.{}: ".format(class_name(cls), found["_name_"])
         return (opened, iter((("", found["_value_"]),)), ">", 0, "...")
 
+    setattr(handler, "form", Form("enum", "<{}.".format(class_name(cls)), ("_name_", "_value_"), state))  # noqa: B010
     return handler
 
 
@@ -153,6 +169,7 @@ def _named_tuple_handler(cls: type, owner: type) -> Handler:
         items = zip(labels, tuple.__iter__(value))  # noqa: B905
         return (name + "(", itertools.islice(items, limit), ")", tuple.__len__(value), name + "(...)")
 
+    setattr(handler, "form", Form("named tuple", name + "(", fields))  # noqa: B010
     return handler
 
 
@@ -177,6 +194,7 @@ def _dataclass_handler(cls: type, mro: Tuple[type, ...], owner: type) -> Handler
             shown.append((", " + field + "=" if shown else field + "=", found[field]))
         return (name + "(", iter(shown[:limit]), ")", len(shown), "...")
 
+    setattr(handler, "form", Form("dataclass", name + "(", tuple(fields), state))  # noqa: B010
     return handler
 
 
@@ -205,7 +223,9 @@ def _state_reader(cls: type, mro: Tuple[type, ...]) -> Callable[[Any], List[Tupl
         for name in _slot_names(base):
             slot = namespace_of(base).get(name)
             if type(slot) is types.MemberDescriptorType:
-                slots.append((name, slot.__get__))
+                slots.append((name, slot))
+
+    getters = [(name, slot.__get__) for name, slot in slots]
 
     def read_dict(value: Any) -> List[Tuple[str, Any]]:
         assert dict_of is not None
@@ -213,7 +233,7 @@ def _state_reader(cls: type, mro: Tuple[type, ...]) -> Callable[[Any], List[Tupl
 
     def read(value: Any) -> List[Tuple[str, Any]]:
         found = [] if dict_of is None else read_dict(value)
-        for name, get in slots:
+        for name, get in getters:
             try:
                 found.append((name, get(value)))
             except AttributeError:
@@ -222,10 +242,10 @@ def _state_reader(cls: type, mro: Tuple[type, ...]) -> Callable[[Any], List[Tupl
 
     if dict_of is None and not slots:
         return _nothing
-    if slots:
-        return read
-    setattr(read_dict, "dict_of", dict_of)  # noqa: B010
-    return read_dict
+    found_by = read if slots else read_dict
+    setattr(found_by, "dict_of", dict_of)  # noqa: B010
+    setattr(found_by, "slots", slots)  # noqa: B010
+    return found_by
 
 
 def _nothing(value: Any) -> List[Tuple[str, Any]]:
@@ -262,10 +282,12 @@ def _instance_handler(cls: type, mro: Tuple[type, ...]) -> Handler:
     opened = "<" + class_name(cls)
     again = opened + " ...>"
     labels = _Labels()
-    base_text = next((text for base, text in _BASE_ATOMS.items() if inherits(mro, base)), None)
-    base_handler = next((handler for base, handler in _subclassable() if inherits(mro, base)), None)
-    if base_text is not None:
-        base_handler = by_repr(base_text)
+    builtin = next((base for base in _BASE_ATOMS if inherits(mro, base)), None)
+    base_handler: Optional[Handler]
+    if builtin is not None:
+        base_handler = by_repr(_BASE_ATOMS[builtin])
+    else:
+        builtin, base_handler = next((pair for pair in _subclassable() if inherits(mro, pair[0])), (None, None))
     if base_handler is None and state is _nothing:
         return nameless
 
@@ -278,8 +300,9 @@ def _instance_handler(cls: type, mro: Tuple[type, ...]) -> Handler:
             children.insert(0, (" ", As(base_handler, value)))
         return (opened, iter(children), ">", num_items, again)
 
-    if base_handler is None and hasattr(state, "dict_of"):
-        setattr(handler, "dict_of", state.dict_of)  # noqa: B010
+    if base_handler is None and getattr(state, "slots", None) == []:
+        setattr(handler, "dict_of", state.dict_of)  # type: ignore[attr-defined]  # noqa: B010
+    setattr(handler, "form", Form("instance", opened, (), state, builtin))  # noqa: B010
     return handler
 
 

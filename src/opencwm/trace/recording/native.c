@@ -11,10 +11,10 @@
       ours runs in it, so that `locals()`, its recursion limit and the death of its objects are as without us.
 
    Everything rare is left to the Python code beside this file, which also decides what is in scope (scope.py) and how
-   a class is taken apart (instances.py): a value that holds anything but atoms, plain containers, functions and plain
-   instances is written by `values.Writer`, names of a module or class body are found by `engine.Activation`.
+   a class is taken apart (descriptions.py): a value that holds anything of another kind (a Counter, a path) is written
+   by `values.Writer`, names of a module or class body are found by `engine.Activation`.
 
-   Nothing is kept alive but atoms (ints, strings, ...), code objects and classes. */
+   Nothing is kept alive but atoms (ints, strings, ...), dates and decimals, code objects and classes. */
 
 #define PY_SSIZE_T_CLEAN
 #define Py_BUILD_CORE_MODULE 1
@@ -24,14 +24,17 @@
 #include <internal/pycore_code.h>
 #include <internal/pycore_dict.h>
 #include <internal/pycore_interp.h>
+#include <internal/pycore_moduleobject.h>
 #include <internal/pycore_object.h>
 #if PY_VERSION_HEX >= 0x030D0000
 #include <internal/pycore_setobject.h>
 #endif
+#include <datetime.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <structmember.h>
 #include <time.h>
 
 #if PY_VERSION_HEX < 0x030B0000 || PY_VERSION_HEX >= 0x030E0000
@@ -39,6 +42,8 @@
 #endif
 
 typedef _PyInterpreterFrame IFrame;
+
+#define ORDERED_AS_PAIRS (PY_VERSION_HEX < 0x030C0000) /* how OrderedDict is written */
 
 #if PY_VERSION_HEX >= 0x030D0000
 #define FRAME_CODE(frame) ((PyCodeObject *)(frame)->f_executable)
@@ -158,19 +163,59 @@ static PyObject *utf8_of(PyObject *text, bool *is_odd) {
 /* -- classes ------------------------------------------------------------------------------------------------------ */
 
 typedef enum {
-    K_UNKNOWN, K_INT, K_STR, K_FLOAT, K_NAMED, K_BYTES, K_COMPLEX,         /* atoms; K_NAMED: None, True, False, ... */
-    K_LIST, K_TUPLE, K_DICT, K_SET, K_FROZENSET, K_EXCEPTION, K_INSTANCE,  /* containers */
-    K_FUNCTION, K_CONSTANT,                                       /* one text per function, per class */
-    K_OTHER                                                       /* values.Writer's */
+    K_UNKNOWN, K_INT, K_STR, K_FLOAT, K_NAMED, K_BYTES, K_COMPLEX,     /* atoms; K_NAMED: None, True, False, ... */
+    K_LIST, K_TUPLE, K_NAMED_TUPLE, K_EXCEPTION, K_RANGE, K_SLICE,     /* containers: of an array, */
+    K_DICT, K_DEFAULTDICT, K_ORDERED_DICT, K_KEYS, K_VALUES, K_ITEMS,  /* of a dict's entries, */
+    K_SET, K_FROZENSET, K_DEQUE, K_INSTANCE, K_DATACLASS, K_FRACTION, K_ENUM, /* of others */
+    K_FUNCTION, K_CLASS, K_MODULE, K_BUILTIN, K_DESCRIPTOR, K_WRAPPER, /* leaves: of a name, */
+    K_IMMUTABLE, K_TIME, K_CONSTANT,                                   /* of a text that stays */
+    K_BYTEARRAY,
+    K_OTHER                                                            /* values.Writer's */
 } Kind;
 
+static const struct {
+    const char *name;
+    Kind kind;
+} KINDS[] = {
+    {"int", K_INT}, {"str", K_STR}, {"float", K_FLOAT}, {"bytes", K_BYTES},
+    {"list", K_LIST}, {"tuple", K_TUPLE}, {"named tuple", K_NAMED_TUPLE}, {"exception", K_EXCEPTION},
+    {"range", K_RANGE}, {"slice", K_SLICE}, {"dict", K_DICT}, {"defaultdict", K_DEFAULTDICT},
+    {"OrderedDict", K_ORDERED_DICT}, {"dict_keys", K_KEYS}, {"dict_values", K_VALUES}, {"dict_items", K_ITEMS},
+    {"set", K_SET}, {"frozenset", K_FROZENSET}, {"deque", K_DEQUE}, {"instance", K_INSTANCE},
+    {"dataclass", K_DATACLASS}, {"Fraction", K_FRACTION}, {"bytearray", K_BYTEARRAY}, {"enum", K_ENUM}, {"function", K_FUNCTION}, {"class", K_CLASS}, {"module", K_MODULE},
+    {"builtin", K_BUILTIN}, {"descriptor", K_DESCRIPTOR}, {"wrapper", K_WRAPPER}, {"immutable", K_IMMUTABLE},
+    {"time", K_TIME}, {"constant", K_CONSTANT},
+};
+
 #define IS_ATOM(kind) ((kind) <= K_COMPLEX)
+#define IS_ARRAY(kind) ((kind) >= K_LIST && (kind) <= K_SLICE)
+#define IS_CONTAINER(kind) ((kind) >= K_LIST && (kind) <= K_ENUM)
+#define HAS_PAIRS(kind) ((kind) == K_ITEMS || ((kind) == K_ORDERED_DICT && ORDERED_AS_PAIRS)) /* tuples of its own */
+#define HAS_KEYS(kind) ((kind) >= K_DICT && (kind) <= K_ORDERED_DICT && !HAS_PAIRS(kind))
+#define IS_COUNTED(kind) ((kind) != K_RANGE && (kind) != K_SLICE && (kind) != K_FRACTION && (kind) != K_ENUM) /* its items may be cut */
+
+typedef struct {
+    PyObject *name;
+    Py_ssize_t offset;
+} Slot;
+
+/* How the instances of a class are written. */
+typedef struct {
+    Py_ssize_t num_users;
+    Kind kind, base; /* base: of the builtin value whose text comes first; or K_UNKNOWN */
+    PyObject *name;  /* of the class, where the text must follow it; or NULL */
+    PyObject *text;  /* bytes, as in JSON: what it opens with, or all of a constant */
+    Py_ssize_t num_chars;
+    bool has_dict;
+    int num_slots, num_fields;
+    Slot *slots;
+    PyObject *fields; /* tuple of str */
+} Form;
 
 typedef struct {
     PyTypeObject *type; /* kept, so that its address stays its own */
     Kind kind;
-    PyObject *text; /* bytes, as in JSON: "<Name" of an instance, "Name(" of an exception, the whole text of a constant */
-    Py_ssize_t num_chars;
+    Form *form; /* NULL: a builtin type */
 } Class;
 
 typedef struct {
@@ -217,7 +262,7 @@ typedef struct {
     Buf text;        /* JSON, quotes included */
     uint64_t hash;   /* of what a cut left out of it, where `has_hash` */
     Words words, refs;
-    bool is_shown, is_cut, has_hash, has_words;
+    bool is_shown, is_cut, has_hash, has_words, has_visits, is_partial;
 } Seen;
 
 struct Activation {
@@ -278,6 +323,20 @@ typedef struct {
     int is_collecting, num_new;
 } Aside;
 
+#define MAX_LEVEL 1000 /* of values inside each other */
+typedef struct {
+    PyObject *object;
+    uint32_t index, stamp;
+    int level;
+} Visit;
+
+/* Objects in the order in which they are met: a hash table, and a list of what stands in it since the last `stamp`. */
+typedef struct {
+    Visit *table;
+    PyObject **objects;
+    uint32_t num, mask, stamp;
+} Visits;
+
 #define OUR_LEVELS 60 /* of Python code, which is never deep */
 
 typedef struct Thread {
@@ -297,7 +356,9 @@ typedef struct Thread {
     Words ends;        /* of each frame */
     Buf json;          /* scratch */
     Words words, refs; /* scratch */
-    PyObject *above[128]; /* containers around the one that is looked at */
+    PyObject *above[MAX_LEVEL + 4]; /* containers around the one that is looked at */
+    Visits visits;        /* of a large value: the containers in it */
+    bool has_visits, is_partial; /* of the snapshot that is compared: see there */
     PyObject *unknown;    /* a class that was met and never described */
 } Thread;
 
@@ -379,7 +440,64 @@ static int classes_grow(Classes *c) {
     return 0;
 }
 
-static Class *class_add(Engine *e, PyTypeObject *type, Kind kind, PyObject *text) {
+static void form_drop(Form *r) {
+    if (r == NULL || --r->num_users) return;
+    Py_XDECREF(r->name);
+    Py_XDECREF(r->text);
+    for (int i = 0; i < r->num_slots; i++) Py_XDECREF(r->slots[i].name);
+    PyMem_RawFree(r->slots);
+    Py_XDECREF(r->fields);
+    PyMem_RawFree(r);
+}
+
+static PyObject *heap_name(PyTypeObject *type) { /* borrowed */
+    return type->tp_flags & Py_TPFLAGS_HEAPTYPE ? ((PyHeapTypeObject *)type)->ht_name : NULL;
+}
+
+static Kind kind_of(PyObject *name) {
+    for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++)
+        if (name != Py_None && PyUnicode_CompareWithASCIIString(name, KINDS[i].name) == 0) return KINDS[i].kind;
+    return name == Py_None ? K_UNKNOWN : K_OTHER;
+}
+
+/* Of what `native.describe` says: kind, opened, base, has_dict, slots, fields. */
+static Form *form_new(PyTypeObject *type, PyObject *said) {
+    PyObject *kind, *opened, *base, *slots, *fields;
+    int has_dict;
+    if (!PyArg_ParseTuple(said, "OSOpO!O!", &kind, &opened, &base, &has_dict, &PyTuple_Type, &slots, &PyTuple_Type, &fields))
+        return NULL;
+    Form *r = PyMem_RawCalloc(1, sizeof *r);
+    if (r == NULL) return (Form *)PyErr_NoMemory();
+    r->num_users = 1;
+    r->kind = kind_of(kind);
+    r->base = kind_of(base);
+    r->has_dict = has_dict;
+    if (r->base == K_OTHER) r->kind = K_OTHER;
+    if (r->kind == K_CONSTANT || r->kind == K_EXCEPTION || r->kind == K_ENUM) {
+        r->name = heap_name(type);
+        Py_XINCREF(r->name);
+    }
+    r->fields = Py_NewRef(fields);
+    r->num_fields = (int)PyTuple_GET_SIZE(fields);
+    r->slots = PyMem_RawCalloc(PyTuple_GET_SIZE(slots) + 1, sizeof *r->slots);
+    if (r->slots == NULL) { form_drop(r); return (Form *)PyErr_NoMemory(); }
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(slots); i++) {
+        PyObject *name, *slot;
+        if (!PyArg_ParseTuple(PyTuple_GET_ITEM(slots, i), "UO!", &name, &PyMemberDescr_Type, &slot)) { form_drop(r); return NULL; }
+        PyMemberDef *member = ((PyMemberDescrObject *)slot)->d_member;
+        if (member->type != T_OBJECT_EX || !PyType_IsSubtype(type, PyDescr_TYPE(slot))) r->kind = K_OTHER;
+        r->slots[r->num_slots++] = (Slot){Py_NewRef(name), member->offset};
+    }
+    Buf json = {NULL, 0, 0};
+    if (put_json(&json, PyBytes_AS_STRING(opened), PyBytes_GET_SIZE(opened)) == 0)
+        r->text = PyBytes_FromStringAndSize(json.data, json.len);
+    PyMem_RawFree(json.data);
+    for (Py_ssize_t i = 0; i < PyBytes_GET_SIZE(opened); i++) r->num_chars += (PyBytes_AS_STRING(opened)[i] & 0xC0) != 0x80;
+    if (r->text == NULL) { form_drop(r); return NULL; }
+    return r;
+}
+
+static Class *class_add(Engine *e, PyTypeObject *type, Kind kind, Form *form) {
     if (e->classes.table == NULL || 2 * (e->classes.num + 1) > e->classes.mask)
         if (classes_grow(&e->classes) < 0) return NULL;
     Class *found = classes_slot(&e->classes, type);
@@ -389,23 +507,19 @@ static Class *class_add(Engine *e, PyTypeObject *type, Kind kind, PyObject *text
         e->classes.num++;
     }
     found->kind = kind;
-    if (text == NULL) return found;
-    Buf json = {NULL, 0, 0};
-    if (put_json(&json, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text)) == 0)
-        Py_XSETREF(found->text, PyBytes_FromStringAndSize(json.data, json.len));
-    PyMem_RawFree(json.data);
-    found->num_chars = 0;
-    for (Py_ssize_t i = 0; i < PyBytes_GET_SIZE(text); i++) found->num_chars += (PyBytes_AS_STRING(text)[i] & 0xC0) != 0x80;
-    return found->text ? found : NULL;
+    if (form) form->num_users++;
+    form_drop(found->form);
+    found->form = form;
+    return found;
 }
 
-/* Descriptions of earlier recordings, of classes that have not been changed since: the interpreter gives a class another
+/* Forms of earlier recordings, of classes that have not been changed since: the interpreter gives a class another
    version then, and never one that any class had before. It keeps no class alive. */
 static struct Described {
     PyTypeObject *type; /* borrowed, perhaps dead */
     unsigned int version;
-    PyObject *name, *text;
-    Kind kind;
+    PyObject *name;
+    Form *form;
 } described[512];
 
 static struct Described *described_slot(PyTypeObject *type) {
@@ -418,30 +532,24 @@ static struct Described *described_slot(PyTypeObject *type) {
 
 static Class *class_new(Engine *e, PyTypeObject *type) {
     struct Described *known = described_slot(type);
-    PyObject *name = known ? ((PyHeapTypeObject *)type)->ht_name : NULL;
-    if (known && known->type == type && known->version == type->tp_version_tag && known->name == name)
-        return class_add(e, type, known->kind, known->text);
-    PyObject *pair = PyObject_CallOneArg(e->describe, (PyObject *)type);
-    if (pair == NULL) return NULL;
-    const char *kind = PyUnicode_AsUTF8(PyTuple_GET_ITEM(pair, 0));
-    PyObject *text = PyTuple_GET_ITEM(pair, 1);
-    Kind which = kind == NULL ? K_OTHER
-        : !strcmp(kind, "instance") ? K_INSTANCE
-        : !strcmp(kind, "exception") ? K_EXCEPTION
-        : !strcmp(kind, "constant") ? K_CONSTANT
-        : !strcmp(kind, "function") ? K_FUNCTION : K_OTHER;
-    if (text == Py_None) text = NULL;
+    if (known && known->type == type && known->version == type->tp_version_tag && known->name == heap_name(type))
+        return class_add(e, type, known->form->kind, known->form);
+    PyObject *said = PyObject_CallOneArg(e->describe, (PyObject *)type);
+    if (said == NULL) return NULL;
+    Form *form = form_new(type, said);
+    Py_DECREF(said);
+    if (form == NULL) return NULL;
     known = described_slot(type);
     if (known) {
         known->type = type;
         known->version = type->tp_version_tag;
-        known->kind = which;
-        Py_XSETREF(known->name, Py_NewRef(((PyHeapTypeObject *)type)->ht_name));
-        Py_XINCREF(text);
-        Py_XSETREF(known->text, text);
+        Py_XSETREF(known->name, Py_NewRef(heap_name(type)));
+        form->num_users++;
+        form_drop(known->form);
+        known->form = form;
     }
-    Class *found = class_add(e, type, which, text);
-    Py_DECREF(pair);
+    Class *found = class_add(e, type, form->kind, form);
+    form_drop(form);
     return found;
 }
 
@@ -516,79 +624,472 @@ static inline bool attributes_next(Attributes *a, PyObject **key, PyObject **ite
     return *item != NULL;
 }
 
+/* -- names: of what is named and not shown ------------------------------------------------------------------------- */
+
+/* Either an object, kept where it is remembered, or bytes. */
+typedef struct {
+    PyObject *object;
+    const char *text;
+    Py_ssize_t len;
+} Label;
+
+static void label_text(Label *l, const char *text) {
+    l->text = text;
+    l->len = strlen(text);
+}
+
+typedef struct { /* as in Objects/descrobject.c */
+    PyObject_HEAD
+    PyWrapperDescrObject *descr;
+    PyObject *self;
+} MethodWrapper;
+
+static bool label_of_class(PyTypeObject *type, Label *l) {
+    l->object = heap_name(type);
+    if (l->object != NULL) return PyUnicode_CheckExact(l->object);
+    const char *dot = strrchr(type->tp_name, '.');
+    label_text(l, dot ? dot + 1 : type->tp_name);
+    return true;
+}
+
+static PyObject *str_module_name; /* "__name__" */
+
+/* False: not to be had here. */
+static bool label_of(Kind kind, PyObject *value, Label *l) {
+    *l = (Label){NULL, "", 0};
+    switch (kind) {
+    case K_FUNCTION: l->object = ((PyFunctionObject *)value)->func_qualname; break;
+    case K_CLASS: return label_of_class((PyTypeObject *)value, l);
+    case K_MODULE: {
+        PyObject *names = ((PyModuleObject *)value)->md_dict;
+        if (names == NULL || !DK_IS_UNICODE(((PyDictObject *)names)->ma_keys)) return false; /* a key's `__eq__` */
+        l->object = PyDict_GetItemWithError(names, str_module_name);
+        break;
+    }
+    case K_BUILTIN: label_text(l, ((PyCFunctionObject *)value)->m_ml->ml_name); return true;
+    case K_DESCRIPTOR: l->object = PyDescr_NAME(value); break;
+    case K_WRAPPER: label_text(l, ((MethodWrapper *)value)->descr->d_base->name); return true;
+    case K_BYTEARRAY:
+        l->text = PyByteArray_AS_STRING(value);
+        l->len = PyByteArray_GET_SIZE(value);
+        return true;
+    case K_TIME: /* of the program's own time zone, perhaps */
+        l->object = value;
+        return !((_PyDateTime_BaseTZInfo *)value)->hastzinfo;
+    case K_IMMUTABLE: l->object = value; return true;
+    default: return true;
+    }
+    return l->object != NULL && PyUnicode_CheckExact(l->object);
+}
+
+static uint64_t hash_of(uint64_t hash, const char *text, Py_ssize_t len) {
+    hash = mix(hash, (uint64_t)len);
+    for (; len >= 8; text += 8, len -= 8) {
+        uint64_t word;
+        memcpy(&word, text, 8);
+        hash = mix(hash, word);
+    }
+    uint64_t last = 0;
+    memcpy(&last, text, len);
+    return mix(hash, last);
+}
+
+static uintptr_t label_word(const Label *l) {
+    return l->object ? (uintptr_t)l->object : (uintptr_t)hash_of(0, l->text, l->len);
+}
+
+/* -- parts: what a container holds --------------------------------------------------------------------------------- */
+
+typedef struct { /* as in Objects/rangeobject.c */
+    PyObject_HEAD
+    PyObject *start, *stop, *step, *length;
+} Range;
+
+typedef struct OrderedNode { /* as in Objects/odictobject.c */
+    PyObject *key;
+    Py_hash_t hash;
+    struct OrderedNode *next, *prev;
+} OrderedNode;
+
+typedef struct {
+    PyDictObject dict;
+    OrderedNode *first;
+} Ordered;
+
+typedef struct Block { /* as in Modules/_collectionsmodule.c */
+    struct Block *left;
+    PyObject *items[64];
+    struct Block *right;
+} Block;
+
+typedef struct {
+    PyObject_VAR_HEAD
+    Block *left, *right;
+    Py_ssize_t left_index, right_index;
+    size_t state;
+    Py_ssize_t max_len;
+} Deque;
+
+typedef struct {
+    PyDictObject dict;
+    PyObject *factory;
+} DefaultDict;
+
+typedef struct {
+    Kind kind;
+    const Form *form;
+    PyObject *value;
+    Py_ssize_t size, pos;
+    PyObject **items;
+    PyObject *dict;
+    void *at; /* the block of a deque, the node of an OrderedDict */
+    Attributes attributes, start;
+    Label label;     /* of an enum's member, of a defaultdict's factory */
+    bool is_wrapped; /* that one stands in <> */
+} Parts;
+
+static inline PyObject *slot_of(PyObject *value, const Slot *slot) { return *(PyObject **)((char *)value + slot->offset); }
+
+/* An attribute by name; NULL where it is not bound. Most often it is the next one. */
+static PyObject *field_of(Parts *x, PyObject *name) {
+    PyObject *key, *item;
+    for (int i = x->form->num_slots; i--;)
+        if (PyUnicode_Compare(x->form->slots[i].name, name) == 0 && (item = slot_of(x->value, &x->form->slots[i]))) return item;
+    if (!x->form->has_dict) return NULL;
+    if (attributes_next(&x->attributes, &key, &item) && key == name) return item;
+    x->attributes = x->start;
+    while (attributes_next(&x->attributes, &key, &item))
+        if (key == name || (PyUnicode_CheckExact(key) && PyUnicode_Compare(key, name) == 0)) return item;
+    return NULL;
+}
+
+static bool has_plain_keys(Engine *e, PyObject *dict) {
+    PyObject *key, *item;
+    Py_ssize_t pos = 0;
+    while (PyDict_Next(dict, &pos, &key, &item)) {
+        const Class *known = classes_slot(&e->classes, Py_TYPE(key));
+        if (known->type == NULL || !IS_ATOM(known->kind)) return false;
+    }
+    return true;
+}
+
+/* False: not to be had here. */
+static bool parts_of(Engine *e, Parts *x, Kind kind, const Form *form, PyObject *value) {
+    x->kind = kind;
+    x->form = form;
+    x->value = value;
+    x->pos = 0;
+    x->label.object = NULL;
+    switch (kind) {
+    case K_LIST:
+        x->size = Py_SIZE(value);
+        x->items = ((PyListObject *)value)->ob_item;
+        return true;
+    case K_TUPLE: case K_NAMED_TUPLE:
+        x->size = Py_SIZE(value);
+        x->items = ((PyTupleObject *)value)->ob_item;
+        return kind == K_TUPLE || x->size == form->num_fields;
+    case K_EXCEPTION: {
+        PyObject *args = ((PyBaseExceptionObject *)value)->args;
+        if (args == NULL) return false;
+        x->size = PyTuple_GET_SIZE(args);
+        x->items = ((PyTupleObject *)args)->ob_item;
+        return true;
+    }
+    case K_RANGE: {
+        Range *range = (Range *)value;
+        int overflow;
+        x->size = PyLong_AsLongLongAndOverflow(range->step, &overflow) == 1 ? 2 : 3;
+        x->items = &range->start;
+        return true;
+    }
+    case K_SLICE:
+        x->size = 3;
+        x->items = &((PySliceObject *)value)->start;
+        return true;
+    case K_DEFAULTDICT: {
+        PyObject *factory = ((DefaultDict *)value)->factory;
+        x->is_wrapped = false;
+        if (factory == NULL || factory == Py_None) label_text(&x->label, "None");
+        else if (PyType_Check(factory)) { if (!label_of_class((PyTypeObject *)factory, &x->label)) return false; }
+        else if (PyFunction_Check(factory)) x->label.object = ((PyFunctionObject *)factory)->func_name;
+        else {
+            x->is_wrapped = true;
+            if (!label_of_class(Py_TYPE(factory), &x->label)) return false;
+        }
+        if (x->label.object != NULL && !PyUnicode_CheckExact(x->label.object)) return false;
+    } /* fall through */
+    case K_DICT:
+        x->dict = value;
+        x->size = PyDict_GET_SIZE(value);
+        return true;
+    case K_KEYS: case K_VALUES: case K_ITEMS:
+        x->dict = (PyObject *)((_PyDictViewObject *)value)->dv_dict;
+        if (x->dict == NULL || !PyDict_CheckExact(x->dict)) return false;
+        x->size = PyDict_GET_SIZE(x->dict);
+        return true;
+    case K_ORDERED_DICT:
+        x->dict = value;
+        x->size = PyDict_GET_SIZE(value);
+        x->at = ((Ordered *)value)->first;
+        return has_plain_keys(e, value);
+    case K_SET: case K_FROZENSET:
+        x->size = PySet_GET_SIZE(value);
+        return true;
+    case K_DEQUE:
+        x->size = Py_SIZE(value);
+        x->at = ((Deque *)value)->left;
+        x->pos = ((Deque *)value)->left_index;
+        return true;
+    default: /* attributes */
+        x->size = 0;
+        if (form->has_dict) {
+            if (!attributes_of(value, &x->attributes)) return false;
+            x->size = x->attributes.size;
+        }
+        if (kind == K_INSTANCE) {
+            for (int i = 0; i < form->num_slots; i++) x->size += slot_of(value, &form->slots[i]) != NULL;
+            return true;
+        }
+        x->start = x->attributes;
+        x->size = form->num_fields;
+        if (kind == K_DATACLASS) return true;
+        x->label.object = field_of(x, PyTuple_GET_ITEM(form->fields, 0));
+        x->pos = 1;
+        x->size = 1;
+        return x->label.object != NULL && PyUnicode_CheckExact(x->label.object);
+    }
+}
+
+/* The next part, with its key or its name. TAKEN; NOT_OURS: not to be had; ENDED. */
+enum { TAKEN = 1, NOT_OURS = 0, FAILED = -1, UNKNOWN = 2, ENDED = 3, LARGE = 4 };
+/* LARGE: to be done anew, with visits. NOT_OURS: the value holds something that values.Writer must write. UNKNOWN: it holds an instance of a class
+   (`t->unknown`) that was never met: all must start anew once the class is described, since that runs Python code, and
+   the program's threads with it. Nothing here runs any. */
+
+static inline int parts_next(Parts *x, PyObject **key, PyObject **item) {
+    Py_hash_t hash;
+    switch (x->kind) {
+    case K_LIST: case K_TUPLE: case K_NAMED_TUPLE: case K_EXCEPTION: case K_RANGE: case K_SLICE:
+        if (x->pos >= x->size) return ENDED;
+        if (x->kind == K_NAMED_TUPLE) *key = PyTuple_GET_ITEM(x->form->fields, x->pos);
+        *item = x->items[x->pos++];
+        return TAKEN;
+    case K_DICT: case K_DEFAULTDICT: case K_ITEMS: case K_KEYS: case K_VALUES:
+        if (!PyDict_Next(x->dict, &x->pos, key, item)) return ENDED;
+        if (x->kind == K_KEYS) *item = *key;
+        return TAKEN;
+    case K_ORDERED_DICT: {
+        OrderedNode *node = x->at;
+        if (node == NULL) return x->pos == x->size ? ENDED : NOT_OURS;
+        x->at = node->next;
+        x->pos++;
+        *key = node->key;
+        *item = _PyDict_GetItem_KnownHash(x->dict, node->key, node->hash);
+        return *item == NULL ? NOT_OURS : TAKEN;
+    }
+    case K_SET: case K_FROZENSET: return _PySet_NextEntry(x->value, &x->pos, item, &hash) ? TAKEN : ENDED;
+    case K_DEQUE: {
+        Deque *deque = (Deque *)x->value;
+        if (Py_SIZE(deque) == 0 || (x->at == deque->right && x->pos > deque->right_index)) return ENDED;
+        *item = ((Block *)x->at)->items[x->pos++];
+        if (x->pos == 64 && x->at != deque->right) {
+            x->at = ((Block *)x->at)->right;
+            x->pos = 0;
+        }
+        return TAKEN;
+    }
+    case K_INSTANCE:
+        if (x->form->has_dict && attributes_next(&x->attributes, key, item)) return PyUnicode_CheckExact(*key) ? TAKEN : NOT_OURS;
+        while (x->pos < x->form->num_slots) {
+            const Slot *slot = &x->form->slots[x->pos++];
+            *key = slot->name;
+            *item = slot_of(x->value, slot);
+            if (*item != NULL) return TAKEN;
+        }
+        return ENDED;
+    default:
+        if (x->pos >= x->form->num_fields) return ENDED;
+        *key = PyTuple_GET_ITEM(x->form->fields, x->pos++);
+        *item = field_of(x, *key);
+        return *item == NULL ? NOT_OURS : TAKEN;
+    }
+}
+
+/* The text of a class's instances must follow its name, and it was given another one. */
+static inline bool is_renamed(PyTypeObject *type, const Form *form) {
+    return form != NULL && form->name != NULL && ((PyHeapTypeObject *)type)->ht_name != form->name;
+}
+
+/* What a value of a builtin base is, for instances of its subclasses. */
+static uint64_t base_word(Kind base, PyObject *value) {
+    switch (base) {
+    case K_STR: return hash_of(PyUnicode_KIND(value), PyUnicode_DATA(value), PyUnicode_GET_LENGTH(value) * PyUnicode_KIND(value));
+    case K_BYTES: return hash_of(0, PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value));
+    case K_FLOAT: return hash_of(0, (const char *)&((PyFloatObject *)value)->ob_fval, sizeof(double));
+    default: {
+        PyLongObject *number = (PyLongObject *)value;
+#if PY_VERSION_HEX < 0x030C0000
+        return hash_of(Py_SIZE(number), (const char *)number->ob_digit, Py_ABS(Py_SIZE(number)) * sizeof(digit));
+#else
+        Py_ssize_t num_digits = number->long_value.lv_tag >> 3;
+        return hash_of(number->long_value.lv_tag & 3, (const char *)number->long_value.ob_digit, num_digits * sizeof(digit));
+#endif
+    }
+    }
+}
+
+/* -- visits: of the containers in a large value ------------------------------------------------------------------- */
+
+static void visits_begin(Visits *v) {
+    v->num = 0;
+    if (++v->stamp == 0 && v->table) { /* once in four billion times */
+        memset(v->table, 0, (v->mask + 1) * sizeof *v->table);
+        v->stamp = 1;
+    }
+}
+
+static Visit *visits_slot(const Visits *v, PyObject *object) {
+    uint32_t i = (uint32_t)(mix(0, (uintptr_t)object) >> 8) & v->mask;
+    while (v->table[i].stamp == v->stamp && v->table[i].object != object) i = (i + 1) & v->mask;
+    return &v->table[i];
+}
+
+static int visits_grow(Visits *v) {
+    Visits bigger = {NULL, NULL, v->num, v->mask ? 2 * v->mask + 1 : 1023, v->stamp};
+    bigger.table = PyMem_RawCalloc(bigger.mask + 1, sizeof *bigger.table);
+    bigger.objects = PyMem_RawRealloc(v->objects, (bigger.mask / 2 + 1) * sizeof *bigger.objects);
+    if (bigger.objects) v->objects = bigger.objects;
+    if (!bigger.table || !bigger.objects) { PyMem_RawFree(bigger.table); PyErr_NoMemory(); return -1; }
+    for (uint32_t i = 0; v->table && i <= v->mask; i++)
+        if (v->table[i].stamp == v->stamp) *visits_slot(&bigger, v->table[i].object) = v->table[i];
+    PyMem_RawFree(v->table);
+    *v = bigger;
+    return 0;
+}
+
+/* 1: for the first time; 0: `*found` says when it was; -1: no memory. */
+static int visit(Visits *v, PyObject *object, int level, Visit **found) {
+    if ((v->table == NULL || v->num >= v->mask / 2) && visits_grow(v) < 0) return -1;
+    *found = visits_slot(v, object);
+    if ((*found)->stamp == v->stamp) return 0;
+    **found = (Visit){object, v->num, v->stamp, level};
+    v->objects[v->num++] = object;
+    return 1;
+}
+
 /* -- snapshots: has a value changed? ------------------------------------------------------------------------------ */
 
-/* A snapshot is a list of words. An atom is its address, a container its class, its length (twice, plus one where it
-   is a sequence of atoms alone) and what it holds; where that is a container, one of these words stands before it: */
-enum { BELOW = 1, AGAIN = 2 }; /* one that follows, or the one so many levels up (<< 2) */
-#define MAX_WORDS 65536
-#define MAX_LEVEL 100
+/* A snapshot is a list of words. An atom is its address. A container is its class; its kind and its size, plus one where
+   it is an array of atoms alone; its label, if it has one; and what it holds, names with it where they may change. Where
+   that is a container, one of these words stands before it, the last two without anything after them:
+
+   In a large value each container has its own words once, at the first visit. One that has more than MAX_WORDS is
+   compared that far, as the format has it for texts of more than 1,000,000 characters. */
+enum { BELOW = 1, AGAIN = 2, SHARED = 3 }; /* its own words; the one so many levels up, of that visit (<< 2) */
+#define LARGE_WORDS 4096
+#define MAX_WORDS 333334
+#define MAX_VISITS 100000
 #define MAX_ROUNDS 200
+#define HEAD(kind, size) ((uintptr_t)(size) << 8 | (uintptr_t)(kind) << 1)
+#define HAS_LABEL(kind) ((kind) == K_ENUM || (kind) == K_DEFAULTDICT || (kind) == K_DEQUE)
+
+static uintptr_t mark_of(const Parts *x) {
+    return x->kind == K_DEQUE ? (uintptr_t)((Deque *)x->value)->max_len : label_word(&x->label) + x->is_wrapped;
+}
 
 /* 1: every text of `value` is what it was; 0: perhaps not. */
 static int still(Thread *t, const Words *w, Py_ssize_t *at, PyObject *value, int level);
 
+#define NEXT(word) \
+    do { \
+        if (*at >= w->len) return t->is_partial; \
+        word = w->data[(*at)++]; \
+    } while (0)
+
 static inline int still_item(Thread *t, const Words *w, Py_ssize_t *at, PyObject *item, int level) {
-    uintptr_t word = w->data[(*at)++];
+    uintptr_t word;
+    NEXT(word);
     if (word == (uintptr_t)item) return 1;
-    if ((word & 3) == BELOW) {
-        for (int k = 0; k < level; k++)
+    switch (word & 3) {
+    case BELOW:
+        for (int k = 0; k < level && !t->has_visits; k++)
             if (t->above[k] == item) return 0;
         return still(t, w, at, item, level);
+    case AGAIN: return t->above[word >> 2] == item;
+    case SHARED: return t->has_visits && t->visits.objects[word >> 2] == item;
+    default: return 0;
     }
-    return (word & 3) == AGAIN && t->above[word >> 2] == item;
+}
+
+static int still_parts(Thread *t, const Words *w, Py_ssize_t *at, Kind kind, const Form *form, PyObject *value, int level) {
+    uintptr_t head, word;
+    NEXT(head);
+    if ((head & 0xFE) != HEAD(kind, 0)) return 0;
+    Parts x;
+    if (!parts_of(t->engine, &x, kind, form, value) || x.size != (Py_ssize_t)(head >> 8)) return 0;
+    if (HAS_LABEL(kind)) {
+        NEXT(word);
+        if (word != mark_of(&x)) return 0;
+    }
+    if (IS_ARRAY(kind)) {
+        if (head & 1) {
+            const uintptr_t *words = w->data + *at;
+            *at += x.size;
+            return x.size == 0 || memcmp(x.items, words, x.size * sizeof *words) == 0;
+        }
+        for (Py_ssize_t i = 0; i < x.size && *at < w->len; i++)
+            if (!still_item(t, w, at, x.items[i], level + 1)) return 0;
+        return 1;
+    }
+    if (kind == K_INSTANCE && form->base != K_UNKNOWN) {
+        t->above[level + 1] = NULL;
+        if (!IS_ATOM(form->base)) {
+            if (!still_parts(t, w, at, form->base, form, value, level + 1)) return 0;
+        } else {
+            NEXT(word);
+            if (word != base_word(form->base, value)) return 0;
+        }
+    }
+    PyObject *key, *item;
+    int below = level + 1, found;
+    const bool has_pairs = HAS_PAIRS(kind), has_keys = has_pairs || HAS_KEYS(kind) || kind == K_INSTANCE;
+    if (has_pairs) t->above[below++] = NULL;
+    while ((found = parts_next(&x, &key, &item)) == TAKEN) {
+        if (has_pairs) {
+            NEXT(word);
+            if ((word | 1) != (HEAD(K_TUPLE, 2) | 1)) return 0;
+        }
+        if ((has_keys && !still_item(t, w, at, key, below)) || !still_item(t, w, at, item, below)) return 0;
+    }
+    return found == ENDED;
 }
 
 static int still(Thread *t, const Words *w, Py_ssize_t *at, PyObject *value, int level) {
     PyTypeObject *type = Py_TYPE(value);
-    if (*at + 2 > w->len || w->data[(*at)++] != (uintptr_t)type || level >= MAX_LEVEL) return 0;
+    uintptr_t word;
+    NEXT(word);
+    if (word != (uintptr_t)type || level >= MAX_LEVEL) return 0;
+    if (*at >= w->len) return t->is_partial;
     t->above[level] = value;
-    uintptr_t word = w->data[(*at)++];
-    Py_ssize_t size = word >> 1;
-    PyObject *key, *item, **items;
-    if (type == &PyList_Type || type == &PyTuple_Type) {
-        items = type == &PyList_Type ? ((PyListObject *)value)->ob_item : ((PyTupleObject *)value)->ob_item;
-    sequence:
-        if ((type == &PyList_Type || type == &PyTuple_Type) && Py_SIZE(value) != size) return 0;
-        if (word & 1) {
-            const uintptr_t *words = w->data + *at;
-            *at += size;
-            return size == 0 || memcmp(items, words, size * sizeof *items) == 0;
+    const Kind kind = w->data[*at] >> 1 & 0x7F;
+    const Form *form = NULL;
+    if (kind != K_LIST && kind != K_TUPLE && kind != K_DICT) {
+        form = classes_slot(&t->engine->classes, type)->form;
+        if (is_renamed(type, form)) return 0;
+    }
+    if (IS_CONTAINER(kind)) {
+        Visit *found;
+        if (t->has_visits && visit(&t->visits, value, level, &found) != 1) {
+            PyErr_Clear();
+            return 0;
         }
-        for (Py_ssize_t i = 0; i < size; i++)
-            if (!still_item(t, w, at, items[i], level + 1)) return 0;
-        return 1;
+        return still_parts(t, w, at, kind, form, value, level);
     }
-    if (type == &PyDict_Type) {
-        if (PyDict_GET_SIZE(value) != size) return 0;
-        Py_ssize_t pos = 0;
-        while (PyDict_Next(value, &pos, &key, &item))
-            if (!still_item(t, w, at, key, level + 1) || !still_item(t, w, at, item, level + 1)) return 0;
-        return 1;
-    }
-    if (type == &PySet_Type || type == &PyFrozenSet_Type) {
-        if (PySet_GET_SIZE(value) != size) return 0;
-        Py_ssize_t pos = 0;
-        Py_hash_t hash;
-        while (_PySet_NextEntry(value, &pos, &item, &hash))
-            if (!still_item(t, w, at, item, level + 1)) return 0;
-        return 1;
-    }
-    if (type == &PyFunction_Type) return ((PyFunctionObject *)value)->func_qualname == (PyObject *)word;
-    Class *known = classes_slot(&t->engine->classes, type);
-    if (known->type == NULL) return 0;
-    if (known->kind == K_CONSTANT) return 1;
-    if (known->kind == K_EXCEPTION) {
-        PyObject *args = ((PyBaseExceptionObject *)value)->args;
-        if (args == NULL || PyTuple_GET_SIZE(args) != size) return 0;
-        items = ((PyTupleObject *)args)->ob_item;
-        goto sequence;
-    }
-    Attributes a;
-    if (!attributes_of(value, &a) || a.size != size) return 0;
-    while (attributes_next(&a, &key, &item))
-        if (!still_item(t, w, at, key, level + 1) || !still_item(t, w, at, item, level + 1)) return 0;
-    return 1;
+    Label label;
+    ++*at;
+    NEXT(word);
+    return kind == K_CONSTANT || (label_of(kind, value, &label) && label_word(&label) == word);
 }
 
 /* -- texts -------------------------------------------------------------------------------------------------------- */
@@ -604,14 +1105,10 @@ typedef struct {
     uint64_t hash;
     int num_muted;        /* containers around this place of which no more is shown */
     bool is_cut, is_over, keeps; /* is_over: the text is long enough; keeps: a snapshot is taken */
+    bool has_visits, is_partial;
 } Pen;
 
 #define WRITES(p) ((p)->num_muted == 0 && !(p)->is_over)
-
-enum { TAKEN = 1, NOT_OURS = 0, FAILED = -1, UNKNOWN = 2 };
-/* NOT_OURS: the value holds something that values.Writer must write. UNKNOWN: it holds an instance of a class
-   (`t->unknown`) that was never met: all must start anew once the class is described, since that runs Python code, and
-   the program's threads with it. Nothing here runs any. */
 
 /* Characters that mean in JSON what they mean here. */
 static inline int pen_put(Pen *p, const char *text, Py_ssize_t len) {
@@ -620,18 +1117,6 @@ static inline int pen_put(Pen *p, const char *text, Py_ssize_t len) {
 }
 
 #define PEN_PUT(p, literal) pen_put(p, literal, sizeof(literal) - 1)
-
-static uint64_t hash_of(uint64_t hash, const char *text, Py_ssize_t len) {
-    hash = mix(hash, (uint64_t)len);
-    for (; len >= 8; text += 8, len -= 8) {
-        uint64_t word;
-        memcpy(&word, text, 8);
-        hash = mix(hash, word);
-    }
-    uint64_t last = 0;
-    memcpy(&last, text, len);
-    return mix(hash, last);
-}
 
 static int pen_put_utf8(Pen *p, const char *text, Py_ssize_t len) {
     Py_ssize_t num_more = 0;
@@ -663,9 +1148,9 @@ static int pen_put_str(Pen *p, PyObject *text) { /* a str as it is */
     return done;
 }
 
-static int pen_put_class(Pen *p, Class *cls) {
-    p->num_chars += cls->num_chars;
-    return buf_put(p->out, PyBytes_AS_STRING(cls->text), PyBytes_GET_SIZE(cls->text));
+static int pen_put_class(Pen *p, const Form *form) {
+    p->num_chars += form->num_chars;
+    return buf_put(p->out, PyBytes_AS_STRING(form->text), PyBytes_GET_SIZE(form->text));
 }
 
 static int pen_put_repr(Pen *p, PyObject *atom) {
@@ -837,7 +1322,13 @@ static int pen_atom(Pen *p, Class *cls, PyObject *value) {
     }
 }
 
-static inline int keep_word(Pen *p, uintptr_t word) { return p->keeps ? words_put(&p->t->words, word) : 0; }
+static inline int keep_word(Pen *p, uintptr_t word) {
+    if (!p->keeps) return 0;
+    if (p->t->words.len < MAX_WORDS) return words_put(&p->t->words, word);
+    p->is_partial = true;
+    p->keeps = false;
+    return 0;
+}
 
 static inline int keep_ref(Pen *p, PyObject *atom) {
     if (!p->keeps) return 0;
@@ -881,34 +1372,98 @@ static inline int pen_value(Pen *p, PyObject *value, int level) {
     return TAKEN;
 }
 
-static int pen_again(Pen *p, Class *cls, const char *again, int level, int above) {
-    if (p->keeps && words_put(&p->t->words, (uintptr_t)above << 2 | AGAIN) < 0) return FAILED;
+static int pen_label(Pen *p, const Label *l) {
+    return l->object ? pen_put_str(p, l->object) : pen_put_utf8(p, l->text, l->len);
+}
+
+static int hash_label(Pen *p, const Label *l) {
+    Py_ssize_t len = l->len;
+    const char *text = l->object ? PyUnicode_AsUTF8AndSize(l->object, &len) : l->text;
+    if (text == NULL) { /* lone surrogates */
+        PyErr_Clear();
+        p->hash = mix(p->hash, (uint64_t)PyObject_Hash(l->object));
+        return 0;
+    }
+    p->hash = hash_of(p->hash, text, len);
+    return 0;
+}
+
+static void hash_form(Pen *p, const Form *r) {
+    p->hash = hash_of(p->hash, PyBytes_AS_STRING(r->text), PyBytes_GET_SIZE(r->text));
+}
+
+static inline int keep_label(Pen *p, const Label *l, uintptr_t word) {
+    return keep_word(p, word) < 0 || (l->object && keep_ref(p, l->object) < 0) ? -1 : 0;
+}
+
+/* Met again inside itself. */
+static int pen_again(Pen *p, Class *cls, int level, int above) {
+    if (keep_word(p, (uintptr_t)above << 2 | AGAIN) < 0) return FAILED;
     if (!WRITES(p)) {
         p->hash = mix(p->hash, 0xA6A1 + level - above);
         return TAKEN;
     }
-    if (cls->text != NULL && pen_put_class(p, cls) < 0) return FAILED;
+    const char *again = "...";
+    switch (cls->kind) {
+    case K_LIST: case K_DEQUE: again = "[...]"; break;
+    case K_TUPLE: again = "(...)"; break;
+    case K_DICT: again = "{...}"; break;
+    case K_FROZENSET: again = "frozenset(...)"; break;
+    case K_DEFAULTDICT: again = "defaultdict(...)"; break;
+    case K_INSTANCE: again = " ...>"; break;
+    case K_EXCEPTION: case K_NAMED_TUPLE: again = "...)"; break;
+    default: break;
+    }
+    if ((again[0] == ' ' || again[3] == ')') && cls->form != NULL && pen_put_class(p, cls->form) < 0) return FAILED;
     if (pen_put(p, again, strlen(again)) < 0) return FAILED;
     pen_look_over(p);
     return TAKEN;
 }
 
-/* A text without parts. `word` is the second one of its snapshot. */
-static int pen_constant(Pen *p, Class *cls, PyObject *value) {
-    PyObject *name = NULL;
-    if (cls->kind == K_FUNCTION) {
-        name = ((PyFunctionObject *)value)->func_qualname;
-        if (!PyUnicode_CheckExact(name)) return NOT_OURS;
-        if (keep_ref(p, name) < 0) return FAILED;
-    }
-    if (keep_word(p, (uintptr_t)cls->type) < 0 || keep_word(p, (uintptr_t)name) < 0) return FAILED;
-    if (!WRITES(p)) {
-        p->hash = name ? mix(p->hash, (uint64_t)PyObject_Hash(name)) : hash_of(p->hash, PyBytes_AS_STRING(cls->text), PyBytes_GET_SIZE(cls->text));
-        return TAKEN;
-    }
-    if (name == NULL ? pen_put_class(p, cls) < 0
-                     : PEN_PUT(p, "<function ") < 0 || pen_put_str(p, name) < 0 || PEN_PUT(p, ">") < 0)
+/* What is left out is in the hash. As `repr` has it, quotes of either kind anywhere decide on how it is quoted. */
+static int pen_bytearray(Pen *p, const Label *l) {
+    const Py_ssize_t num_left = l->len - p->max_chars;
+    if (num_left > 0 && hash_label(p, l) < 0) return -1;
+    quiet(p->t);
+    PyObject *bytes = PyByteArray_FromStringAndSize(l->text, num_left > 0 ? p->max_chars + 2 : l->len);
+    if (bytes == NULL) return -1;
+    if (num_left > 0)
+        for (int i = 0; i < 2; i++)
+            PyByteArray_AS_STRING(bytes)[p->max_chars + i] = memchr(l->text, "'\""[i], l->len) ? "'\""[i] : ' ';
+    int done = pen_put_repr(p, bytes);
+    Py_DECREF(bytes);
+    return done;
+}
+
+/* A text without parts. */
+static int pen_leaf(Pen *p, Class *cls, PyObject *value) {
+    Label label;
+    if (is_renamed(cls->type, cls->form) || !label_of(cls->kind, value, &label)) return NOT_OURS;
+    if (keep_word(p, (uintptr_t)cls->type) < 0 || keep_word(p, HEAD(cls->kind, 0)) < 0 || keep_label(p, &label, label_word(&label)) < 0)
         return FAILED;
+    const char *open = cls->kind == K_FUNCTION ? "<function " : cls->kind == K_CLASS ? "<class "
+        : cls->kind == K_MODULE ? "<module " : "<built-in ";
+    if (cls->kind == K_IMMUTABLE || cls->kind == K_TIME) {
+        if (WRITES(p)) {
+            if (pen_put_repr(p, value) < 0) return FAILED;
+        } else {
+            quiet(p->t);
+            PyObject *text = PyObject_Repr(value);
+            if (text == NULL) return FAILED;
+            p->hash = mix(p->hash, (uint64_t)PyObject_Hash(text));
+            Py_DECREF(text);
+        }
+    } else if (cls->kind == K_BYTEARRAY) {
+        if (WRITES(p) ? pen_bytearray(p, &label) < 0 : hash_label(p, &label) < 0) return FAILED;
+    } else if (cls->kind == K_CONSTANT) {
+        if (!WRITES(p)) hash_form(p, cls->form);
+        else if (pen_put_class(p, cls->form) < 0) return FAILED;
+    } else if (!WRITES(p)) {
+        p->hash = mix(p->hash, cls->kind);
+        if (hash_label(p, &label) < 0) return FAILED;
+    } else if (pen_put(p, open, strlen(open)) < 0 || pen_label(p, &label) < 0 || PEN_PUT(p, ">") < 0) {
+        return FAILED;
+    }
     pen_look_over(p);
     return TAKEN;
 }
@@ -925,92 +1480,136 @@ static int pen_rest(Pen *p, Py_ssize_t num_left, bool is_first, const char *clos
     return 0;
 }
 
-static int pen_container(Pen *p, Class *cls, PyObject *value, int level) {
+/* What a container opens with; `*close`: what it closes with, 48 characters at most. */
+static int pen_open(Pen *p, const Parts *x, char *close) {
+    const char *open = "", *end = ")";
+    switch (x->kind) {
+    case K_LIST: open = "["; end = "]"; break;
+    case K_TUPLE: open = "("; end = x->size == 1 ? ",)" : ")"; break;
+    case K_RANGE: open = "range("; break;
+    case K_SLICE: open = "slice("; break;
+    case K_DICT: open = "{"; end = "}"; break;
+    case K_ORDERED_DICT:
+        open = !x->size ? "OrderedDict(" : ORDERED_AS_PAIRS ? "OrderedDict([" : "OrderedDict({";
+        end = !x->size ? ")" : ORDERED_AS_PAIRS ? "])" : "})";
+        break;
+    case K_KEYS: open = "dict_keys(["; end = "])"; break;
+    case K_VALUES: open = "dict_values(["; end = "])"; break;
+    case K_ITEMS: open = "dict_items(["; end = "])"; break;
+    case K_SET: open = x->size ? "{" : "set("; end = x->size ? "}" : ")"; break;
+    case K_FROZENSET: open = x->size ? "frozenset({" : "frozenset("; end = x->size ? "})" : ")"; break;
+    case K_DEQUE: open = "deque(["; end = "])"; break;
+    case K_DEFAULTDICT: open = "defaultdict("; end = "})"; break;
+    case K_INSTANCE: case K_ENUM: end = ">"; break;
+    default: break;
+    }
+    strcpy(close, end);
+    if (x->kind == K_DEQUE && ((Deque *)x->value)->max_len >= 0) sprintf(close, "], maxlen=%zd)", ((Deque *)x->value)->max_len);
+    if (!WRITES(p)) {
+        if (!open[0]) hash_form(p, x->form);
+        else p->hash = mix(p->hash, x->kind);
+        p->hash = mix(p->hash, (uint64_t)x->size);
+        if (x->kind == K_DEQUE) p->hash = mix(p->hash, mark_of(x));
+        return x->kind == K_DEFAULTDICT || x->kind == K_ENUM ? hash_label(p, &x->label) : 0;
+    }
+    if (open[0] ? pen_put(p, open, strlen(open)) < 0 : pen_put_class(p, x->form) < 0) return -1;
+    if (x->kind == K_ENUM) return pen_label(p, &x->label) < 0 ? -1 : PEN_PUT(p, ": ");
+    if (x->kind != K_DEFAULTDICT) return 0;
+    if ((x->is_wrapped && PEN_PUT(p, "<") < 0) || pen_label(p, &x->label) < 0 || (x->is_wrapped && PEN_PUT(p, ">") < 0)) return -1;
+    return PEN_PUT(p, ", {");
+}
+
+static int pen_parts(Pen *p, Parts *x, int level);
+
+/* The builtin value that an instance of its subclass is. */
+static int pen_base(Pen *p, const Form *form, PyObject *value, int level) {
+    if (WRITES(p) && PEN_PUT(p, " ") < 0) return FAILED;
+    p->t->above[level] = NULL;
+    if (!IS_ATOM(form->base)) {
+        Parts base;
+        return parts_of(p->t->engine, &base, form->base, form, value) ? pen_parts(p, &base, level) : NOT_OURS;
+    }
+    uint64_t word = base_word(form->base, value);
+    if (keep_word(p, word) < 0) return FAILED;
+    if (!WRITES(p)) {
+        p->hash = mix(p->hash, word);
+        return TAKEN;
+    }
+    PyTypeObject *type = form->base == K_INT ? &PyLong_Type : form->base == K_STR ? &PyUnicode_Type
+        : form->base == K_FLOAT ? &PyFloat_Type : &PyBytes_Type;
+    quiet(p->t);
+    PyObject *text = type->tp_repr(value);
+    if (text == NULL) {
+        if (!PyErr_ExceptionMatches(PyExc_ValueError)) return FAILED;
+        PyErr_Clear(); /* an integer past the interpreter's digit limit */
+        return NOT_OURS;
+    }
+    int done = pen_put_str(p, text);
+    Py_DECREF(text);
+    pen_look_over(p);
+    return done < 0 ? FAILED : TAKEN;
+}
+
+/* Two items as a tuple that the program never sees. */
+static int pen_pair(Pen *p, PyObject *key, PyObject *item, int level) {
+    PyObject *items[2] = {key, item};
+    Parts pair;
+    pair.kind = K_TUPLE;
+    pair.size = 2;
+    pair.pos = 0;
+    pair.items = items;
+    p->t->above[level] = NULL;
+    return level < MAX_LEVEL ? pen_parts(p, &pair, level) : NOT_OURS;
+}
+
+static int pen_name(Pen *p, const Parts *x, PyObject *name, bool is_first) { /* of an attribute */
+    if (!WRITES(p)) {
+        p->hash = mix(p->hash, (uint64_t)PyObject_Hash(name));
+        return 0;
+    }
+    const char *before = x->kind == K_INSTANCE ? " " : is_first ? "" : ", ";
+    return pen_put(p, before, strlen(before)) < 0 || pen_put_str(p, name) < 0 ? -1 : PEN_PUT(p, "=");
+}
+
+static int pen_parts(Pen *p, Parts *x, int level) {
     Thread *t = p->t;
     Engine *e = t->engine;
-    if (level >= MAX_LEVEL || cls->kind == K_OTHER) return NOT_OURS;
-    const char *open = "", *close = "]", *again = "[...]";
-    Py_ssize_t size = 0;
-    PyObject **items = NULL, *item, *key;
-    Attributes attributes;
-    switch (cls->kind) {
-    case K_LIST:
-        open = "[";
-        size = Py_SIZE(value);
-        items = ((PyListObject *)value)->ob_item;
-        break;
-    case K_TUPLE:
-        open = "("; again = "(...)";
-        size = Py_SIZE(value);
-        close = size == 1 ? ",)" : ")";
-        items = ((PyTupleObject *)value)->ob_item;
-        break;
-    case K_DICT: open = "{"; close = "}"; again = "{...}"; size = PyDict_GET_SIZE(value); break;
-    case K_SET:
-        size = PySet_GET_SIZE(value);
-        open = size ? "{" : "set("; close = size ? "}" : ")"; again = "...";
-        break;
-    case K_FROZENSET:
-        size = PySet_GET_SIZE(value);
-        open = size ? "frozenset({" : "frozenset("; close = size ? "})" : ")"; again = "frozenset(...)";
-        break;
-    case K_EXCEPTION: {
-        PyObject *args = ((PyBaseExceptionObject *)value)->args;
-        if (args == NULL) return NOT_OURS;
-        close = ")"; again = "...)";
-        size = PyTuple_GET_SIZE(args);
-        items = ((PyTupleObject *)args)->ob_item;
-        break;
+    const Kind kind = x->kind;
+    const Py_ssize_t size = x->size, begin = t->words.len;
+    if (p->keeps && begin + size > LARGE_WORDS && !p->has_visits) return LARGE;
+    if (keep_word(p, HEAD(kind, size)) < 0) return FAILED;
+    if (HAS_LABEL(kind) && keep_label(p, &x->label, mark_of(x)) < 0) return FAILED;
+    char close[48];
+    if (pen_open(p, x, close) < 0) return FAILED;
+    const bool is_deep = level >= e->max_depth && size && IS_COUNTED(kind);
+    const Py_ssize_t limit = is_deep || !IS_COUNTED(kind) || size <= e->max_items ? size : e->max_items;
+    if (is_deep && pen_rest(p, size, true, close) < 0) return FAILED;
+    if (kind == K_INSTANCE && x->form->base != K_UNKNOWN) {
+        int done = pen_base(p, x->form, x->value, level + 1);
+        if (done != TAKEN) return done;
     }
-    case K_INSTANCE:
-        if (!attributes_of(value, &attributes)) return NOT_OURS;
-        close = ">"; again = " ...>";
-        size = attributes.size;
-        break;
-    default:
-        if (level && keep_word(p, BELOW) < 0) return FAILED;
-        return pen_constant(p, cls, value);
-    }
-    for (int k = 0; k < level; k++)
-        if (t->above[k] == value) return pen_again(p, cls, again, level, k);
-    if (level && keep_word(p, BELOW) < 0) return FAILED;
-    t->above[level] = value;
-    Py_ssize_t begin = t->words.len;
-    if (p->keeps && begin + size > MAX_WORDS) return NOT_OURS;
-    if (keep_word(p, (uintptr_t)cls->type) < 0 || keep_word(p, (uintptr_t)size << 1) < 0) return FAILED;
-    if (!WRITES(p)) {
-        p->hash = cls->text ? hash_of(p->hash, PyBytes_AS_STRING(cls->text), PyBytes_GET_SIZE(cls->text)) : mix(p->hash, (uintptr_t)cls->type);
-        p->hash = mix(p->hash, (uint64_t)size);
-    } else if (cls->text ? pen_put_class(p, cls) < 0 : pen_put(p, open, strlen(open)) < 0) {
-        return FAILED;
-    }
-    Py_ssize_t limit = level >= e->max_depth ? 0 : size > e->max_items ? e->max_items : size;
-    const bool is_sequence = cls->kind == K_LIST || cls->kind == K_TUPLE || cls->kind == K_EXCEPTION;
-    Py_ssize_t pos = 0, i = 0;
-    Py_hash_t hash;
+    const bool is_named = kind == K_INSTANCE || kind == K_NAMED_TUPLE || kind == K_DATACLASS;
+    const bool has_pairs = HAS_PAIRS(kind), has_keys = HAS_KEYS(kind);
+    PyObject *key, *item;
+    Py_ssize_t i = 0;
     for (;; i++) {
-        key = NULL;
-        if (is_sequence) {
-            if (i >= size) break;
-            item = items[i];
-        } else if (cls->kind == K_DICT) {
-            if (!PyDict_Next(value, &pos, &key, &item)) break;
-        } else if (cls->kind == K_INSTANCE) {
-            if (!attributes_next(&attributes, &key, &item)) break;
-            if (!PyUnicode_CheckExact(key)) return NOT_OURS;
-        } else if (!_PySet_NextEntry(value, &pos, &item, &hash)) {
-            break;
-        }
+        int found = parts_next(x, &key, &item);
+        if (found == NOT_OURS) return NOT_OURS;
+        if (found == ENDED) break;
         if (i == limit && pen_rest(p, size - limit, limit == 0, close) < 0) return FAILED;
         if (!p->keeps && !WRITES(p)) break; /* nothing more of it is wanted */
-        if (cls->kind == K_INSTANCE) {
-            if (keep_word(p, (uintptr_t)key) < 0 || keep_ref(p, key) < 0) return FAILED;
-            if (!WRITES(p)) p->hash = mix(p->hash, (uint64_t)PyObject_Hash(key));
-            else if (PEN_PUT(p, " ") < 0 || pen_put_str(p, key) < 0 || PEN_PUT(p, "=") < 0) return FAILED;
+        if (kind == K_INSTANCE && (keep_word(p, (uintptr_t)key) < 0 || keep_ref(p, key) < 0)) return FAILED;
+        if (is_named) {
+            if (pen_name(p, x, key, i == 0) < 0) return FAILED;
         } else if (i && WRITES(p) && PEN_PUT(p, ", ") < 0) {
             return FAILED;
         }
-        if (cls->kind == K_DICT) {
+        if (has_pairs) {
+            int done = pen_pair(p, key, item, level + 1);
+            if (done != TAKEN) return done;
+            continue;
+        }
+        if (has_keys) {
             int done = pen_value(p, key, level + 1);
             if (done != TAKEN) return done;
             if (WRITES(p) && PEN_PUT(p, ": ") < 0) return FAILED;
@@ -1018,14 +1617,53 @@ static int pen_container(Pen *p, Class *cls, PyObject *value, int level) {
         int done = pen_value(p, item, level + 1);
         if (done != TAKEN) return done;
     }
-    if (p->keeps && is_sequence && t->words.len - begin == size + 2) t->words.data[begin + 1] |= 1;
-    if (limit < size) {
-        p->num_muted -= i >= limit;
+    if (p->keeps && IS_ARRAY(kind) && t->words.len - begin == size + 1) t->words.data[begin] |= 1;
+    if (is_deep || limit < size) {
+        p->num_muted -= is_deep || i >= limit;
     } else if (WRITES(p)) {
         if (pen_put(p, close, strlen(close)) < 0) return FAILED;
         pen_look_over(p);
     }
     return TAKEN;
+}
+
+static int pen_container(Pen *p, Class *cls, PyObject *value, int level) {
+    Thread *t = p->t;
+    if (level >= MAX_LEVEL || cls->kind == K_OTHER) return NOT_OURS;
+    if (!IS_CONTAINER(cls->kind)) {
+        if (level && keep_word(p, BELOW) < 0) return FAILED;
+        return pen_leaf(p, cls, value);
+    }
+    const bool keeps = p->keeps;
+    bool is_first = true;
+    if (!p->has_visits) {
+        for (int k = 0; k < level; k++)
+            if (t->above[k] == value) return pen_again(p, cls, level, k);
+        if (level >= MAX_LEVEL / 10) return keeps ? LARGE : NOT_OURS;
+    } else {
+        Visit *found;
+        int done = visit(&t->visits, value, level, &found);
+        if (done < 0) return FAILED;
+        if (done == 0 && found->level < level && t->above[found->level] == value) return pen_again(p, cls, level, found->level);
+        is_first = done == 1;
+        if (!is_first) {
+            found->level = level;
+            if (keep_word(p, (uintptr_t)found->index << 2 | SHARED) < 0) return FAILED;
+            p->hash = mix(p->hash, 0x5A5A + (uint64_t)found->index);
+            if (!WRITES(p)) return TAKEN;
+            p->keeps = false; /* shown again, known already */
+        } else if (t->visits.num > MAX_VISITS && p->keeps) {
+            p->is_partial = true;
+            p->keeps = false;
+        }
+    }
+    Parts parts;
+    if (is_renamed(cls->type, cls->form) || !parts_of(t->engine, &parts, cls->kind, cls->form, value)) return NOT_OURS;
+    t->above[level] = value;
+    if ((level && keep_word(p, BELOW) < 0) || keep_word(p, (uintptr_t)cls->type) < 0) return FAILED;
+    int done = pen_parts(p, &parts, level);
+    if (!is_first) p->keeps = keeps && !p->is_partial;
+    return done;
 }
 
 /* End a text that is too long. */
@@ -1055,6 +1693,11 @@ static void seen_clear(Seen *s) {
     Py_CLEAR(s->other);
     refs_clear(&s->refs);
     s->words.len = 0;
+    if (s->words.cap > MAX_WORDS / 8) { /* once was large */
+        PyMem_RawFree(s->words.data);
+        PyMem_RawFree(s->refs.data);
+        s->words = s->refs = (Words){NULL, 0, 0};
+    }
     s->is_shown = s->is_cut = s->has_hash = s->has_words = false;
 }
 
@@ -1121,13 +1764,17 @@ static int write_value(Pen *p, Class *cls, PyObject *value) {
     const Pen fresh = *p;
     const Py_ssize_t begin = p->out->len;
     int done = UNKNOWN;
-    for (int round = 0; done == UNKNOWN && round < MAX_ROUNDS; round++) {
-        if (round) {
+    bool has_visits = false;
+    for (int round = 0; (done == UNKNOWN || done == LARGE) && round < MAX_ROUNDS; round++) {
+        has_visits |= done == LARGE;
+        if (done == UNKNOWN && round) {
             if (class_of(t, (PyTypeObject *)t->unknown) == NULL) return FAILED;
             cls = class_of(t, Py_TYPE(value)); /* the table may have moved */
             if (cls == NULL) return FAILED;
         }
         *p = fresh;
+        p->has_visits = has_visits;
+        if (has_visits) visits_begin(&t->visits);
         p->out->len = begin;
         t->words.len = 0;
         refs_clear(&t->refs);
@@ -1166,7 +1813,10 @@ static Look look_now(Thread *t, PyObject *value, Seen *s) {
     }
     if (s->has_words) {
         Py_ssize_t at = 0;
-        if (still(t, &s->words, &at, value, 0) && at == s->words.len) return SAME;
+        t->has_visits = s->has_visits;
+        t->is_partial = s->is_partial;
+        if (s->has_visits) visits_begin(&t->visits);
+        if (still(t, &s->words, &at, value, 0) && (s->is_partial || at == s->words.len)) return SAME;
     }
     pen.keeps = true;
     int done = write_value(&pen, cls, value);
@@ -1181,6 +1831,8 @@ static Look look_now(Thread *t, PyObject *value, Seen *s) {
     t->refs = refs;
     Look found = seen_text(t, s, pen.is_cut, pen.hash, true);
     s->has_words = true;
+    s->has_visits = pen.has_visits;
+    s->is_partial = pen.is_partial;
     refs_clear(&t->refs);
     Py_CLEAR(s->ref);
     Py_CLEAR(s->other);
@@ -2157,6 +2809,8 @@ static void thread_dealloc(Thread *t) {
     while (t->height) activation_free(t->stack[--t->height]);
     PyMem_RawFree(t->stack);
     refs_clear(&t->refs);
+    PyMem_RawFree(t->visits.table);
+    PyMem_RawFree(t->visits.objects);
     buf_spare(&t->tape, &spare.tape);
     buf_spare(&t->json, &spare.json);
     words_spare(&t->ends, &spare.ends);
@@ -2293,7 +2947,7 @@ static int engine_set_spent(Engine *e, PyObject *value, void *what) {
 static void engine_dealloc(Engine *e) {
     for (Py_ssize_t i = 0; e->classes.table && i <= e->classes.mask; i++)
         if (e->classes.table[i].type) {
-            Py_XDECREF(e->classes.table[i].text);
+            form_drop(e->classes.table[i].form);
             Py_DECREF(e->classes.table[i].type);
         }
     PyMem_RawFree(e->classes.table);
@@ -2341,6 +2995,8 @@ static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_native", "The nativ
 
 PyMODINIT_FUNC PyInit__native(void) {
     if (PyType_Ready(&ThreadType) < 0 || PyType_Ready(&CodesType) < 0 || PyType_Ready(&EngineType) < 0) return NULL;
+    str_module_name = PyUnicode_InternFromString("__name__");
+    if (str_module_name == NULL) return NULL;
     PyObject *m = PyModule_Create(&module);
     if (m == NULL) return NULL;
     if (PyModule_AddType(m, &CodesType) < 0 || PyModule_AddType(m, &EngineType) < 0) Py_CLEAR(m);

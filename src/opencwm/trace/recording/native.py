@@ -20,16 +20,15 @@ import tempfile
 import threading
 import weakref
 from functools import lru_cache
-from types import CodeType, FrameType, FunctionType, ModuleType
+from types import CodeType, FrameType, ModuleType
 from typing import Any, Dict, List, Optional, Set, Tuple
 
+from .descriptions import describe
 from .engine import _LOOP_OPS, _RESUME, _RETURN_OPS, _YIELD_VALUE, Activation, BudgetStop, SettraceEngine, unwrapped
 from .frame import Frame
-from .instances import handler_of
 from .kept_builtins import __builtins__ as __builtins__  # type: ignore[attr-defined,no-redef,unused-ignore]
 from .options import Options
 from .scope import CodeInfo, Scope
-from .shapes import class_name, exception, nameless
 
 SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "native.c")
 VERSIONS = ((3, 11), (3, 13))
@@ -127,24 +126,6 @@ def _import(path: str) -> ModuleType:
     except ImportError as exc:
         raise NotBuilt("{} cannot be loaded: {}".format(path, exc)) from exc
     return module
-
-
-def describe(cls: type) -> Tuple[str, Optional[bytes]]:
-    """How `native.c` may write the instances of a class: as an instance with a `__dict__`, as an exception, as one
-    constant text, as a function; or not at all."""
-    if cls is FunctionType:
-        return "function", None
-    handler = handler_of(cls)
-    try:
-        if handler is nameless:
-            return "constant", "<{}>".format(class_name(cls)).encode()
-        if handler is exception:
-            return "exception", (class_name(cls) + "(").encode()
-        if hasattr(handler, "dict_of"):
-            return "instance", ("<" + class_name(cls)).encode()
-    except UnicodeEncodeError:
-        pass
-    return "other", None
 
 
 class NativeThread:
