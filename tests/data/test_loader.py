@@ -20,7 +20,7 @@ from opencwm.data.token_shards import Message, TokenDocument, TokenShards, write
 from opencwm.errors import ConfigError, DataError
 
 PAD, START = 1, 2
-TOKENIZER = SimpleNamespace(special={"pad": PAD, "reasoning_thinking_start": START}, digest="mine")
+TOKENIZER = SimpleNamespace(special={"pad": PAD, "reasoning_thinking_start": START, "end_of_text": PAD}, digest="mine")
 BUCKETS = (Bucket(longest=129), Bucket(longest=257, global_window=64), Bucket(longest=None))
 
 

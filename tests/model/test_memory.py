@@ -16,8 +16,9 @@ before = []
 for _ in range(4):
     before.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
     bytearray(64 << 20)
-usage = resource.getrusage(resource.RUSAGE_SELF)
-print(usage.ru_minflt - before[1], usage.ru_maxrss // 1024)
+faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before[1]
+status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+print(faults, int(status["VmHWM"].split()[0]) // 1024)  # ru_maxrss is also that of the process before `exec`
 """
 
 
