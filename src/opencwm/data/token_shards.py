@@ -171,15 +171,16 @@ class TokenShards:
 
     def __init__(self, folder: Path, tokenizer: Tokenizer, shards: slice = slice(None)) -> None:
         manifest = read_manifest(folder)
-        if manifest["tokenizer"] != tokenizer.digest:
+        if manifest.get("tokenizer") != tokenizer.digest:
             raise ConfigError(
                 f"{folder} holds tokens of another tokenizer", fix="make it again: opencwm data tokens --tokenizer ..."
             )
-        chosen = manifest["shards"][shards]
-        self.in_order: bool = manifest["in_order"]
-        self.groups = [Group(shard, **told) for shard, each in enumerate(chosen) for told in each["groups"]]
         self._file = lru_cache(maxsize=OPEN_FILES)(_pyarrow()[1].ParquetFile)
-        self._places = [(folder / each["file"], i) for each in chosen for i in range(len(each["groups"]))]
+        with boundary(DataError, f"{folder / 'manifest.json'} is not that of token shards"):
+            chosen = manifest["shards"][shards]
+            self.in_order: bool = manifest["in_order"]
+            self.groups = [Group(shard, **told) for shard, each in enumerate(chosen) for told in each["groups"]]
+            self._places = [(folder / each["file"], i) for each in chosen for i in range(len(each["groups"]))]
 
     def read(self, group: int) -> TokenRows:
         path, number = self._places[group]
