@@ -134,13 +134,25 @@ def test_many_lost_children_in_a_row_are_our_own_failure():
         list(results)
 
 
-class ScriptedSandbox:
-    """Every child writes some lines and half a line more, and is killed."""
+def test_a_launcher_that_is_killed_is_started_again_once():
+    sandbox = ScriptedSandbox(lines_per_child=2, lost={0, 2})
+    assert values(record_many([(ADD, f"add({n}, {n})") for n in range(4)], sandbox=sandbox)) == ["0", "2", "4", "6"]
+    with pytest.raises(SandboxError, match="died without a report"):
+        list(record_many([(ADD, "add(1, 1)")], sandbox=ScriptedSandbox(lines_per_child=2, lost={0, 1})))
 
-    def __init__(self, lines_per_child):
+
+class ScriptedSandbox:
+    """Every child writes some lines and half a line more, and is killed; of the runs in `lost`, so is the launcher."""
+
+    def __init__(self, lines_per_child, lost=()):
         self.lines_per_child = lines_per_child
+        self.lost = lost
+        self.num_runs = 0
 
     def run(self, argv, *, files, collect, limits, trusted, readable, stdin=b""):
+        self.num_runs += 1
+        if self.num_runs - 1 in self.lost:
+            raise SandboxError("the sandbox's launcher died without a report")
         traces = [one_trace(each) for each in json.loads(files["job.json"])["jobs"]]
         output = b"".join(each + b"\n" for each in traces[: self.lines_per_child]) + traces[-1][:20]
         names = ("user", "network", "processes", "filesystem", "ipc", "non_root", "syscalls")

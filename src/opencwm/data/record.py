@@ -122,7 +122,11 @@ class _Child:
 
     def _try(self, programs: Sequence[Program], *, alone: bool) -> tuple[list[bytes], str]:
         limits = Limits(wall_s=self._alone_s if alone else max(BATCH_WALL_S, self._alone_s))
-        result = self._run(files={JOB: _job_file(programs, self._options)}, limits=limits)
+        files = {JOB: _job_file(programs, self._options)}
+        try:
+            result = self._run(files=files, limits=limits)
+        except SandboxError:  # the launcher was killed, by whatever: no fault of the programs'
+            result = self._run(files=files, limits=limits)
         lines = finished_lines(result.files.get(OUT, b""))
         whole = list(takewhile(_is_json, lines[: len(programs)]))  # a full disk leaves pieces of lines
         return whole, _loss(result)
