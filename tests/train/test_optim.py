@@ -62,3 +62,17 @@ def test_every_parameter_has_exactly_one_optimizer():
         assert len(optimizers) == count
         owned = [id(p) for o in optimizers for group in o.param_groups for p in group["params"]]
         assert sorted(owned) == sorted(id(p) for p in model.parameters())
+
+
+def test_the_rate_of_the_log_is_that_of_the_blocks_matrices():
+    shape = ModelConfig(
+        vocab_size=32, hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
+        num_key_value_heads=1, head_dim=8, layer_types=("full_attention",), sliding_window=8,
+        max_position_embeddings=64,
+    )  # fmt: skip
+    model = Transformer(shape)
+    matrix = model.model.layers[0].mlp.up_proj.weight
+    for kind in ("muon", "adamw"):
+        config = OptimConfig(kind=kind, lr=0.5, adam_lr=0.25)
+        groups = [group for optimizer in build(model, config) for group in optimizer.param_groups]
+        assert config.peak == next(g["lr"] for g in groups if any(p is matrix for p in g["params"]))

@@ -192,7 +192,7 @@ def _steps(
         elif num_trained:  # else all of the batch was context
             meter.add(mean_loss, norm, num_trained)
         if progress.step % config.log_every == 0 and meter.losses:
-            log(meter.line(progress, config, config.optim.lr * factor))
+            log(meter.line(progress, config, config.optim.peak * factor))
             meter = Meter(progress)
         if progress.step % config.save_every == 0:
             saver.save(model, optimizers, progress)

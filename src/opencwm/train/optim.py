@@ -40,6 +40,11 @@ class OptimConfig:
     clip: float | None = 1.0
     """Largest global norm of the gradient; None for off."""
 
+    @property
+    def peak(self) -> float:
+        """The peak rate of the blocks' matrices: what a log shows."""
+        return self.lr if self.kind == "muon" else self.adam_lr
+
 
 class Muon(torch.optim.Optimizer):
     """Muon over 2-D parameters. Momentum is kept in the parameters' type."""
