@@ -14,7 +14,7 @@ import torch.distributed as dist
 
 from opencwm.data.pack import Document, PackState, join, pack
 from opencwm.model.config import ModelConfig
-from opencwm.model.transformer import Transformer
+from opencwm.model.transformer import Transformer, initial_weights
 from opencwm.train import optim, parallel
 from opencwm.train.loop import LoopConfig, train
 from opencwm.train.optim import OptimConfig
@@ -69,7 +69,12 @@ def run(folder: Path, loop: LoopConfig, until: int | None = None, kill_at: int |
                 group = list(islice(stream, loop.num_rows))
                 yield join([row for row, _ in group][own]), group[-1][1]
 
-        train(fresh(), rows, loop, folder, log=log, stop=stop, processes=processes)
+        model, initial = fresh(), None
+        if processes.mesh is not None:  # as a stage does: no process ever holds the whole model
+            with torch.device("meta"):
+                model = Transformer(SHAPE)
+            initial = initial_weights(model, 0)
+        train(model, rows, loop, folder, log=log, stop=stop, processes=processes, initial=initial)
 
 
 def muon_steps() -> None:

@@ -12,10 +12,18 @@ from safetensors.torch import load_file
 
 from opencwm.data.build import build
 from opencwm.data.recipe import Recipe
-from opencwm.model.checkpoints import convert
+from opencwm.model import weights
+from opencwm.model.config import ModelConfig
+from opencwm.model.transformer import Transformer
 from opencwm.tokenizer import Tokenizer
 from opencwm.trace.files import read_parquet
 from opencwm.trace.text import render_text
+
+SHAPE = ModelConfig(
+    vocab_size=416, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
+    num_key_value_heads=1, head_dim=16, layer_types=("sliding_attention", "full_attention"), sliding_window=32,
+    max_position_embeddings=512, qk_norm=True,
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -68,9 +76,16 @@ def test_a_killed_run_ends_as_one_that_was_left_alone(opencwm, settings, tmp_pat
     assert [r["loss"] for r in killed if r["event"] == "step"] == [r["loss"] for r in alone if r["event"] == "step"]
 
 
-def test_processes_under_torchrun_make_one_model(settings, tmp_path):
+def test_processes_under_torchrun_take_a_model_apart_and_put_it_together(settings, tmp_path):
+    torch.manual_seed(0)
+    model = Transformer(SHAPE)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter)
+    weights.save(model, tmp_path / "start")
+    settings = [each for each in settings if not each.startswith("model.")]
+    settings += ["model=none", "start=start", "loop.num_rows=2", "loop.precision=bf16", "loop.log_every=1"]
+    settings += ["loop.optim.lr=0", "loop.optim.adam_lr=0"]
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    settings = [*settings, "loop.num_rows=2", "loop.log_every=1", "loop.precision=float32"]
     done = subprocess.run(
         [*torchrun, "-m", "opencwm", "train", "nano", *settings, "--json"],
         cwd=tmp_path, capture_output=True, text=True, timeout=240, env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -79,8 +94,14 @@ def test_processes_under_torchrun_make_one_model(settings, tmp_path):
     records = [json.loads(line) for line in done.stdout.splitlines()]
     assert [record["event"] for record in records] == ["start", "step", "step", "end"]
     assert records[0]["processes"] == 2
+    assert records[1]["grad_norm"] > 0
     assert records[-1]["tokens"] == 2 * 2 * 256
-    convert(tmp_path / "run", tmp_path / "converted", "hf", dtype=torch.bfloat16)
-    ours, theirs = (load_file(tmp_path / name / "model.safetensors") for name in ("converted", "run/model"))
-    assert ours.keys() == theirs.keys()
-    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    kept = weights.load(tmp_path / "run" / "model")
+    assert kept.config == model.config
+    for (name, before), after in zip(model.named_parameters(), kept.parameters(), strict=True):
+        assert torch.equal(before.bfloat16().float(), after), name
+    assert set(load_file(tmp_path / "run" / "model" / "optimizer.safetensors")) == {
+        f"{name}|{key}"
+        for name, parameter in model.named_parameters()
+        for key in (["momentum"] if ".layers." in name and parameter.ndim == 2 else ["exp_avg", "exp_avg_sq", "step"])
+    }

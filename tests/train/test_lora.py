@@ -18,7 +18,7 @@ from opencwm.model.checkpoints import open_checkpoint
 from opencwm.tokenizer import Tokenizer
 from opencwm.trace.files import read_traces
 from opencwm.trace.text import render_text
-from opencwm.train.lora import LoraConfig
+from opencwm.train.lora import LoraConfig, merge
 from opencwm.train.stage import run_stage
 
 TINY = {
@@ -61,16 +61,18 @@ def train(config):
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_adapters_load_over_transformers_model_and_the_merged_folder_says_the_same(config, layout, tmp_path):
     start = config.start.parent / layout
-    losses, merged = train(replace(config, start=start, run=tmp_path))
+    losses, ours = train(replace(config, start=start, run=tmp_path))
     assert losses[-1] < losses[0]
     plain = AutoModelForCausalLM.from_pretrained(start, dtype=torch.float32, attn_implementation="eager")
     before = plain(TOKENS[None], use_cache=False).logits[0]
     adapted = PeftModel.from_pretrained(plain, tmp_path / "adapter").eval()
     theirs = adapted(TOKENS[None], use_cache=False).logits[0]
     assert (theirs - before).abs().max() > 0.02
-    torch.testing.assert_close(merged.score(TOKENS, [len(TOKENS)]), theirs, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(ours.score(TOKENS, [len(TOKENS)]), theirs, atol=1e-4, rtol=1e-4)
+    merge(ours)
+    torch.testing.assert_close(ours.score(TOKENS, [len(TOKENS)]), theirs, atol=1e-4, rtol=1e-4)
     kept = weights.load(tmp_path / "model")
-    for (name, x), y in zip(merged.named_parameters(), kept.parameters(), strict=True):
+    for (name, x), y in zip(ours.named_parameters(), kept.parameters(), strict=True):
         assert torch.equal(x.bfloat16().float(), y), name
     assert Tokenizer.load(tmp_path / "model").digest == Tokenizer.load(start).digest
 

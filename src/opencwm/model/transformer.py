@@ -9,6 +9,8 @@ carry the names of the Hugging Face layout, so a state dict is a checkpoint.
 T = packed tokens, D = hidden, N = query heads, K = key-value heads, H = head dimension, V = vocabulary.
 """
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
@@ -135,19 +137,28 @@ class Transformer(nn.Module):
 
     @torch.no_grad()
     def initialise(self, seed: int) -> None:
-        """Weights of a new model: embeddings N(0, 0.02), matrices uniform with standard deviation 1/sqrt(fan in), the
-        matrices that write to the residual stream zero, so that training starts from the identity."""
-        generator = torch.Generator(device="cpu").manual_seed(seed)
-        for name, parameter in self.named_parameters():
-            if parameter.ndim == 1:
-                parameter.fill_(1.0)
-            elif name.endswith(("o_proj.weight", "down_proj.weight")):
-                parameter.zero_()
-            elif name.endswith(("embed_tokens.weight", "lm_head.weight")):
-                parameter.normal_(0.0, 0.02, generator=generator)
-            else:
-                bound = (3.0 / parameter.shape[1]) ** 0.5
-                parameter.uniform_(-bound, bound, generator=generator)
+        """Give the model the weights of `initial_weights`."""
+        for parameter, (_, tensor) in zip(self.parameters(), initial_weights(self, seed), strict=True):
+            parameter.copy_(tensor)
+
+
+def initial_weights(model: Transformer, seed: int) -> Iterator[tuple[str, Tensor]]:
+    """Weights of a new model of this shape, one at a time: embeddings N(0, 0.02), matrices uniform with standard
+    deviation 1/sqrt(fan in), the matrices that write to the residual stream zero, so that training starts from the
+    identity."""
+    generator = torch.Generator(device="cpu").manual_seed(seed)
+    for name, parameter in model.named_parameters():
+        tensor = torch.empty(parameter.shape)
+        if tensor.ndim == 1:
+            tensor.fill_(1.0)
+        elif name.endswith(("o_proj.weight", "down_proj.weight")):
+            tensor.zero_()
+        elif name.endswith(("embed_tokens.weight", "lm_head.weight")):
+            tensor.normal_(0.0, 0.02, generator=generator)
+        else:
+            bound = (3.0 / tensor.shape[1]) ** 0.5
+            tensor.uniform_(-bound, bound, generator=generator)
+        yield name, tensor
 
 
 def compute_dtype(x: Tensor) -> torch.dtype:

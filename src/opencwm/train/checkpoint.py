@@ -127,6 +127,19 @@ def tensors_of(model: nn.Module, optimizers: list[torch.optim.Optimizer]) -> dic
     return found
 
 
+def kept_by_optimizers(run: Path) -> Iterator[tuple[str, str, Tensor]]:
+    """What the optimizers of the last state keep, one at a time: the parameter's name, the key, the whole tensor."""
+    folder = last_state(run)
+    assert folder is not None, f"{run} holds no state"
+    for label, entry in SafeReader(folder).tensors().items():
+        if label.startswith(OPTIMIZER):
+            tensor = torch.empty(entry.size, dtype=entry.properties.dtype)
+            with alone():
+                read_tensors({label: tensor}, storage_reader=SafeReader(folder), no_dist=True)
+            name, key = label.removeprefix(OPTIMIZER).rsplit("/", 1)
+            yield name, key, tensor
+
+
 def load(
     run: Path, model: nn.Module, optimizers: list[torch.optim.Optimizer], processes: Processes = ALONE
 ) -> Progress | None:

@@ -13,7 +13,7 @@ import importlib
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -34,7 +34,7 @@ from opencwm.model.transformer import Transformer
 from opencwm.train import checkpoint, optim
 from opencwm.train.checkpoint import Progress
 from opencwm.train.optim import OptimConfig
-from opencwm.train.parallel import ALONE, ParallelConfig, Processes, split, whole
+from opencwm.train.parallel import ALONE, ParallelConfig, Processes, fill, split, whole
 from opencwm.train.schedule import ScheduleConfig
 from opencwm.train.spikes import SpikeConfig
 
@@ -90,11 +90,13 @@ def train(
     stop: Callable[[Progress], bool] = lambda progress: False,
     prepare: Callable[[list[Optimizer]], None] | None = None,
     processes: Processes = ALONE,
+    initial: Iterable[tuple[str, Tensor]] | None = None,
 ) -> tuple[Progress, list[Optimizer]]:
     """Train `model` in `run` until `config.num_steps`, the end of the data, or `stop(progress)`; resumes what is there.
 
     `prepare` may fill the optimizers of a run that starts anew. Of many processes, each calls this with the same model,
-    which is cut in place; the first one logs. Raises DataError where more steps would have to be skipped than
+    which is cut in place; the first one logs. A model too large for one process is given on the meta device, and its
+    weights one at a time by `initial`. Raises DataError where more steps would have to be skipped than
     `config.spikes` allows: the last update is not made, and the state before it is saved.
     """
     torch.set_num_threads(config.threads)
@@ -102,10 +104,13 @@ def train(
     run.mkdir(parents=True, exist_ok=True)
     device = choose_device(config.device)
     dtype, why = precision(config.precision, device)
-    model.to(device)
+    if initial is None:
+        model.to(device)
     if config.precision == "fp8":
         multiply_in_fp8(model)
     split(model, processes, config.parallel, dtype)
+    if initial is not None:
+        fill(model, initial, device)
     optimizers = optim.build(model, config.optim)
     resumed = checkpoint.load(run, model, optimizers, processes)
     if resumed is None and prepare is not None:

@@ -13,7 +13,7 @@ one. Not here: pipelines, context parallelism, replicas of shards.
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -37,6 +37,7 @@ from torch.utils.checkpoint import checkpoint
 
 from opencwm.errors import ConfigError
 from opencwm.model.device import choose_device
+from opencwm.model.rope import frequencies
 from opencwm.model.transformer import Transformer
 
 TOKENS, HEADS = Shard(0), 1
@@ -219,3 +220,17 @@ def part(tensor: Tensor, *, like: Tensor) -> Tensor:
     everywhere = [Replicate()] * like.device_mesh.ndim
     held = DTensor.from_local(tensor.to(like.device), like.device_mesh, everywhere, run_check=False)
     return held.redistribute(placements=like.placements)
+
+
+@torch.no_grad()
+def fill(model: Transformer, tensors: Iterable[tuple[str, Tensor]], device: torch.device) -> None:
+    """Bring a split model from the meta device to `device` with these weights: names and whole tensors, of which every
+    process holds one at a time and keeps its part."""
+    model.to_empty(device=device)
+    shape, parameters = model.config, dict(model.named_parameters())
+    freqs = frequencies(shape.head_dim, shape.rope_theta, shape.rope_scaling).to(device)
+    model.register_buffer("frequencies", freqs, persistent=False)
+    for name, tensor in tensors:
+        parameter = parameters.pop(name)
+        parameter.copy_(part(tensor.to(parameter.dtype), like=parameter))
+    assert not parameters, f"no weights for {sorted(parameters)}"

@@ -8,7 +8,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,10 @@ from opencwm.data.loader import Bucket, Loader, LoaderConfig
 from opencwm.data.mix import Mix
 from opencwm.errors import ConfigError
 from opencwm.model import weights
-from opencwm.model.checkpoints import TOKENIZER_FILES
+from opencwm.model.checkpoints import TOKENIZER_FILES, convert, open_checkpoint
 from opencwm.model.config import ModelConfig
 from opencwm.model.device import choose_device
-from opencwm.model.transformer import Transformer
+from opencwm.model.transformer import Transformer, initial_weights
 from opencwm.tokenizer import Tokenizer
 from opencwm.train import checkpoint, lora, optim
 from opencwm.train.checkpoint import Progress
@@ -96,11 +96,17 @@ def run_stage(
     processes: Processes = ALONE,
 ) -> tuple[Transformer, Progress]:
     """Train until the loop's last step, the end of the data or `stop`, and write `RUN/model/`. Of many processes, each
-    calls this; the first one writes the model and returns it whole, the others return their part of it."""
+    calls this, and returns its part of the model; the first one writes it."""
     torch.set_num_threads(config.loop.threads)
     tokenizer = Tokenizer.load(config.tokenizer_folder)
     loader = Loader(config.loader, tokenizer, rank=processes.data_rank, num_ranks=processes.num_data)
-    model = prepared_model(config, tokenizer, processes)
+    initial = None
+    if processes is ALONE or config.lora.rank is not None:
+        model = prepared_model(config, tokenizer, processes)
+    else:
+        with torch.device("meta"):
+            model = Transformer(shape_of(config, tokenizer))
+        initial = streamed_weights(config, model)
     if processes.is_first:
         check_run(config.run, describe(config, model.config))
         if len(config.data) > 1:
@@ -116,17 +122,13 @@ def run_stage(
         None if optimizer_state is None else (lambda optimizers: load_optimizers(optimizer_state, model, optimizers))
     )
     progress, optimizers = train(
-        model, loader, config.loop, config.run, log=both, stop=stop, prepare=prepare, processes=processes
-    )
-    if processes.is_first:
-        if processes is not ALONE:  # what is split is put together from the state that all have written
-            model = prepared_model(config, tokenizer, ALONE)
-            optimizers = optim.build(model, config.loop.optim)
-            checkpoint.load(config.run, model, optimizers)
-        if config.lora.rank is None:
-            export(config.run / "model", model, optimizers, config.tokenizer_folder)
-        else:
-            export_adapters(config, model)
+        model, loader, config.loop, config.run,
+        log=both, stop=stop, prepare=prepare, processes=processes, initial=initial,
+    )  # fmt: skip
+    if processes is ALONE and config.lora.rank is None:
+        export(config.run / "model", model, optimizers, config.tokenizer_folder)
+    elif processes.is_first:  # what is split is put together from the state that all have written
+        export_state(config, tokenizer)
     return model, progress
 
 
@@ -145,21 +147,51 @@ def prepared_model(config: StageConfig, tokenizer: Tokenizer, processes: Process
 
 def new_model(config: StageConfig, tokenizer: Tokenizer) -> Transformer:
     """A fresh model of the configured shape, or the one in `start`, with other positions and windows where `model`
-    gives them. Raises ConfigError where the shape is not that of the weights."""
+    gives them."""
+    shape = shape_of(config, tokenizer)
+    if config.start is None:
+        model = Transformer(shape)
+        model.initialise(config.seed)
+        return model
+    model = weights.load(config.start)
+    if model.config == shape:
+        return model
+    moved = Transformer(shape)
+    moved.load_state_dict(model.state_dict())
+    return moved
+
+
+def streamed_weights(config: StageConfig, model: Transformer) -> Iterator[tuple[str, torch.Tensor]]:
+    """The weights of `new_model`, one at a time."""
+    if config.start is None:
+        yield from initial_weights(model, config.seed)
+        return
+    source = open_checkpoint(config.start)
+    for name in source.shapes:
+        yield name, source.read(name)
+
+
+def shape_of(config: StageConfig, tokenizer: Tokenizer) -> ModelConfig:
+    """The shape of the stage's model. Raises ConfigError where it is not that of the weights in `start`."""
     if config.model is None and config.start is None:
         raise ConfigError("a stage needs a shape or a model folder to start from", fix="give model or start")
     shape = None if config.model is None else fitted(config.model, tokenizer)
     if config.start is None:
         assert shape is not None
-        model = Transformer(shape)
-        model.initialise(config.seed)
-        return model
-    model = weights.load(config.start)
-    if model.config.vocab_size < tokenizer.vocab_size:
+        return shape
+    before = weights.load_config(config.start)
+    if before.vocab_size < tokenizer.vocab_size:
+        raise ConfigError(f"{config.start} knows {before.vocab_size} tokens, the tokenizer {tokenizer.vocab_size}")
+    if shape is None:
+        return before
+    old, new = asdict(before), asdict(shape)
+    differing = [key for key in old if old[key] != new[key] and key not in MOVABLE]
+    if differing:
         raise ConfigError(
-            f"{config.start} knows {model.config.vocab_size} tokens, the tokenizer {tokenizer.vocab_size}"
+            f"{config.start} has another shape than the recipe: {', '.join(differing)}",
+            fix="start from a model of the same --size, or give model=none",
         )
-    return model if shape is None else reshaped(model, shape, config.start)
+    return shape
 
 
 STOPS = ("end_of_text", "eom_id", "eot_id")
@@ -180,20 +212,6 @@ def fitted(model: ModelConfig, tokenizer: Tokenizer) -> ModelConfig:
 
 MOVABLE = ("rope_theta", "rope_scaling", "sliding_window", "max_position_embeddings", "eos_token_id", "pad_token_id")
 """What a later stage may change about a model without touching its weights."""
-
-
-def reshaped(model: Transformer, shape: ModelConfig, start: Path) -> Transformer:
-    """The weights of `model` under another configuration."""
-    before, after = asdict(model.config), asdict(shape)
-    differing = [key for key in before if before[key] != after[key] and key not in MOVABLE]
-    if differing:
-        raise ConfigError(
-            f"{start} has another shape than the recipe: {', '.join(differing)}",
-            fix="start from a model of the same --size, or give model=none",
-        )
-    new = Transformer(shape)
-    new.load_state_dict(model.state_dict())
-    return new
 
 
 def describe(config: StageConfig, model: ModelConfig) -> dict[str, Any]:
@@ -219,35 +237,51 @@ def describe(config: StageConfig, model: ModelConfig) -> dict[str, Any]:
 
 def export(folder: Path, model: Transformer, optimizers: list[torch.optim.Optimizer], tokenizer: Path) -> None:
     """The model in bf16 with its tokenizer, and the optimizers' state in bf16 beside it."""
-    save_model(folder, model, tokenizer)
+    weights.save(model, folder)
+    copy_tokenizer(tokenizer, folder)
     save_optimizers(folder / OPTIMIZER, model, optimizers)
 
 
-def export_adapters(config: StageConfig, model: Transformer) -> None:
-    """RUN/adapter/, and RUN/model/ with the adapters merged where that is asked for."""
+def export_state(config: StageConfig, tokenizer: Tokenizer) -> None:
+    """`export` from the run's last state, a tensor at a time; of adapters RUN/adapter/, and RUN/model/ with them merged
+    where that is asked for."""
+    folder = config.run / "model"
+    if config.lora.rank is None:
+        shutil.rmtree(folder, ignore_errors=True)
+        convert(config.run, folder, "hf", dtype=torch.bfloat16)
+        copy_tokenizer(config.tokenizer_folder, folder)
+        kept = checkpoint.kept_by_optimizers(config.run)
+        save_file({f"{name}|{key}": rounded(value) for name, key, value in kept}, folder / OPTIMIZER)
+        return
     assert config.start is not None
+    model = prepared_model(config, tokenizer, ALONE)
+    checkpoint.load(config.run, model, optim.build(model, config.loop.optim))
     lora.save_adapters(config.run / "adapter", model, config.lora, config.start)
     if config.lora.merge:
         lora.merge(model)
-        save_model(config.run / "model", model, config.tokenizer_folder)
+        weights.save(model, folder)
+        copy_tokenizer(config.tokenizer_folder, folder)
 
 
-def save_model(folder: Path, model: Transformer, tokenizer: Path) -> None:
-    weights.save(model, folder)
+def copy_tokenizer(source: Path, folder: Path) -> None:
     for name in TOKENIZER_FILES:
-        if (tokenizer / name).is_file():
-            shutil.copyfile(tokenizer / name, folder / name)
+        if (source / name).is_file():
+            shutil.copyfile(source / name, folder / name)
+
+
+def rounded(value: torch.Tensor) -> torch.Tensor:
+    """As an optimizer's state is shipped: moments in bf16, step counts in float32."""
+    return value.to(torch.bfloat16).contiguous() if value.ndim else value.float()
 
 
 def save_optimizers(path: Path, model: Transformer, optimizers: list[torch.optim.Optimizer]) -> None:
-    """State tensors under `parameter name|key`, moments in bf16, step counts in float32."""
+    """State tensors under `parameter name|key`."""
     names: dict[torch.Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
     tensors = {}
     for optimizer in optimizers:
         for parameter, state in optimizer.state.items():
             for key, value in state.items():
-                kept = value.to(torch.bfloat16) if value.ndim else value.float()
-                tensors[f"{names[parameter]}|{key}"] = kept.contiguous()
+                tensors[f"{names[parameter]}|{key}"] = rounded(value)
     save_file(tensors, path)
 
 
