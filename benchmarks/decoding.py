@@ -43,6 +43,8 @@ from opencwm.trace.recording.frame import Trace
 from opencwm.trace.tokens import render_frames
 
 SECTIONS = ("single", "kinds", "grammar", "batch", "memory", "prefix")
+DRAFTED = 24
+"""The engine's default."""
 clock = time.process_time
 
 
@@ -125,8 +127,8 @@ class Bench:
             return run
 
         runs = {
-            "ours, trace drafts": counted("ours, trace drafts", self.ours(16)),
-            "ours, prompt lookup": counted("ours, prompt lookup", self.ours(8, reads_traces=False)),
+            "ours, trace drafts": counted("ours, trace drafts", self.ours(DRAFTED)),
+            "ours, prompt lookup": counted("ours, prompt lookup", self.ours(DRAFTED, reads_traces=False)),
             "ours, no drafts": counted("ours, no drafts", self.ours(0)),
             "generate, prompt lookup": theirs("generate, prompt lookup", prompt_lookup_num_tokens=self.given.lookup),
         }
@@ -177,7 +179,7 @@ class Bench:
 
         scheduler.keep = watched
         try:
-            self.ours(16).generate([request])
+            self.ours(DRAFTED).generate([request])
         finally:
             scheduler.keep = keep
         yield from found
@@ -200,10 +202,10 @@ class Bench:
 
             scheduler.choose = watched
             try:
-                completion = self.ours(16).generate([replace(request, grammar=grammar)])[0]
+                completion = self.ours(DRAFTED).generate([replace(request, grammar=grammar)])[0]
             finally:
                 scheduler.choose = choose
-            plain = self.ours(16).generate([request])[0]
+            plain = self.ours(DRAFTED).generate([request])[0]
             changed["tokens"] += len(places)
             changed["traces"] += bool(places)
             changed["whole"] += completion.tokens[-1:] == (self.end,)
@@ -221,7 +223,7 @@ class Bench:
             f"ours, {what}": lambda n=num_drafted: [  # type: ignore[misc]
                 list(done.tokens) for done in self.ours(n, max_batch=16).generate(requests)
             ]
-            for what, num_drafted in (("trace drafts", 16), ("no drafts", 0))
+            for what, num_drafted in (("trace drafts", DRAFTED), ("no drafts", 0))
         }
         runs["generate"] = lambda: self.generate(prompts)
         print(f"\n{len(requests)} traces together\n{'':<26}{'frames/s':>10}{'tokens/s':>10}{'ours is':>10}")

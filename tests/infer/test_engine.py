@@ -168,3 +168,9 @@ def test_bfloat16_weights_give_float32_log_probabilities():
     completion = Engine(model).generate([Request(prompt=(1, 2, 3), max_tokens=20, logprobs=True)])[0]
     coarse = [value for value in completion.logprobs if torch.tensor(value).bfloat16().item() == value]
     assert len(coarse) < 5
+
+
+@pytest.mark.parametrize("num_drafted", [-1, 10_000])
+def test_more_drafted_tokens_than_a_step_takes_are_refused(model, num_drafted):
+    with pytest.raises(ConfigError, match=f"num_drafted is {num_drafted}"):
+        Engine(model, num_drafted=num_drafted)

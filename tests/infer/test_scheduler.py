@@ -172,6 +172,21 @@ def test_memory_that_runs_out_in_a_prompt_leaves_the_scheduler_whole(model, know
     assert done[1].tokens == answers[1][0]
 
 
+def test_where_memory_for_prefixes_runs_out_they_are_given_up_and_the_request_is_not(model, known, monkeypatch):
+    requests, answers = known
+    engine = Engine(model)
+    engine.prefixes = PrefixCache(model.config, max_bytes=1 << 30, block=4)
+    assert engine.generate([requests[0]])[0].tokens == answers[0][0]
+    assert engine.prefixes.num_bytes > 0
+
+    def full(cache, start, end):
+        raise MemoryError
+
+    monkeypatch.setattr(KVCache, "block", full)
+    assert engine.generate([requests[4]])[0].tokens == answers[4][0]
+    assert engine.prefixes.num_bytes == 0
+
+
 def test_other_errors_are_not_taken_for_lack_of_memory(model, monkeypatch):
     def broken(step, layer, *states):
         raise RuntimeError("shapes do not match")

@@ -12,6 +12,8 @@ from collections.abc import Iterable
 
 LENGTHS = (4, 2)
 """Tokens that must agree for a match, the longer first."""
+LIKELY = 8
+"""Most tokens of a draft that rests on nothing but what came the last time."""
 
 
 class Drafter:
@@ -31,7 +33,8 @@ class Drafter:
             self.tokens.append(token)
 
     def draft(self, count: int) -> list[int]:
-        """At most `count` tokens that may come next; a match that reaches the end goes on with the draft itself."""
+        """At most `count` tokens, and `LIKELY`, that may come next; past its end a match goes on with the draft."""
+        count = min(count, LIKELY)
         for length, after in zip(LENGTHS, self._after, strict=True):
             place = after.get(tuple(self.tokens[-length:]))
             if place is not None:

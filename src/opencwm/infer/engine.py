@@ -23,9 +23,10 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from opencwm.errors import ConfigError
+from opencwm.infer.kv_cache import KVCache
 from opencwm.infer.prefixes import PrefixCache
 from opencwm.infer.sampler import log_probabilities
-from opencwm.infer.scheduler import Made, Scheduler
+from opencwm.infer.scheduler import JOINING, Made, Scheduler
 from opencwm.infer.text import TextStream
 from opencwm.model.attention import PackedAttention
 from opencwm.model.device import fast_dtype
@@ -49,15 +50,18 @@ class Engine:
         tokenizer: Tokenizer | None = None,
         *,
         max_batch: int = 32,
-        num_drafted: int = 16,
+        num_drafted: int = 24,
         prefill_tokens: int = 2048,
         prefix_bytes: int = 1 << 30,
         threads: int | None = None,
         name: str = "local",
     ) -> None:
-        """`num_drafted` tokens are drafted per step, 0: none. A step computes at most `prefill_tokens` of prompts.
-        `prefix_bytes` of keys and values are kept for requests to come, 0: none.
+        """A step drafts at most `num_drafted` tokens of each request, 0: none, and computes at most `prefill_tokens` of
+        prompts. `prefix_bytes` of keys and values are kept for requests to come, 0: none.
         `threads` sets PyTorch's number of CPU threads for the whole process; None leaves it."""
+        most = KVCache.spare - JOINING
+        if not 0 <= num_drafted <= most:
+            raise ConfigError(f"num_drafted is {num_drafted}", fix=f"take 0 to {most}")
         if threads is not None:
             torch.set_num_threads(threads)
         self.model = model.eval()

@@ -49,7 +49,7 @@ class Made:
     """One sentence, where `finish` is `failed`."""
 
 
-@dataclass(kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True, eq=False)
 class Running:
     """One request between its admission and its completion."""
 
@@ -176,7 +176,11 @@ class Scheduler:
         before = item.cache.length
         item.cache.length += count
         if item.cache.length // self._prefixes.block > before // self._prefixes.block:
-            self._prefixes.keep(item.cache, item.drafter.tokens)
+            try:
+                self._prefixes.keep(item.cache, item.drafter.tokens)
+            except (RuntimeError, MemoryError) as exc:
+                out_of_memory(item.key, exc)
+                self._prefixes.clear()  # what might be of use later goes before what is of use now
 
     def _make_room(self) -> list[Made]:
         """Take the memory that this step's tokens need; while there is none, give up the longest sequence."""
