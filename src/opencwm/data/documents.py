@@ -108,12 +108,12 @@ class Window:
         self._shards = shards
         self._groups = groups
         self._ends = list(accumulate(shards.groups[group].num_documents for group in groups))
-        self._order = np.random.default_rng(key).permutation(self._ends[-1])
+        self._order: list[int] = np.random.default_rng(key).permutation(self._ends[-1]).tolist()
         self._rows: dict[int, Rows] = {}
 
     def locate(self, position: int) -> tuple[Rows, int, int]:
         """The group's documents, the group, and the document in it."""
-        place = int(self._order[position])
+        place = self._order[position]
         number = bisect_right(self._ends, place)
         if number not in self._rows:
             self._rows[number] = self._shards.read(self._groups[number])

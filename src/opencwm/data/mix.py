@@ -100,14 +100,15 @@ class Cycle:
         streams = np.repeat(np.arange(len(counts)), counts)
         ranks = np.concatenate([np.arange(count) for count in counts])
         order = np.lexsort((streams, (ranks + 0.5) / counts[streams]))
-        self._counts = counts
-        self._streams, self._ranks = streams[order], ranks[order]
+        self._counts: list[int] = counts.tolist()
+        self._streams: list[int] = streams[order].tolist()
+        self._ranks: list[int] = ranks[order].tolist()
 
     def __getitem__(self, n: int) -> tuple[int, int]:
         """The stream of the n-th document, and the document's index in it."""
         cycle, slot = divmod(n, len(self._streams))
-        stream = int(self._streams[slot])
-        return stream, cycle * int(self._counts[stream]) + int(self._ranks[slot])
+        stream = self._streams[slot]
+        return stream, cycle * self._counts[stream] + self._ranks[slot]
 
 
 def _apportioned(rates: Sequence[float], slots: int) -> NDArray[np.int64]:

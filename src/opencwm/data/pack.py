@@ -116,8 +116,11 @@ def plan(
 
 def _longest(held: Sequence[tuple[int, int]], room: int) -> int | None:
     """Where the longest of the waiting documents that fits stands."""
-    fitting = [i for i, (_, size) in enumerate(held) if size <= room]
-    return max(fitting, key=lambda i: held[i][1], default=None)
+    best, longest = None, -1
+    for i, (_, size) in enumerate(held):
+        if longest < size <= room:
+            best, longest = i, size
+    return best
 
 
 def pack(
