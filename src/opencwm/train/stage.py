@@ -225,6 +225,8 @@ def describe(config: StageConfig, model: ModelConfig) -> dict[str, Any]:
         "seed": config.seed,
     }
     # only where they are set, so that runs which were begun before they existed go on
+    if config.loop.schedule.span == (0.0, 1.0):
+        del loop["schedule"]["span"]
     defaults = {field.name: field.default for field in fields(config)}
     optional = ("keep_optimizer", "buckets", "split", "environment_loss", "never_trained")
     data |= {name: str(value) for name in optional if (value := getattr(config, name)) != defaults[name]}
