@@ -157,7 +157,7 @@ class Windows:
     def put(self, window: Window) -> None:
         """The traces, and then the line of the index that says where they are."""
         try:
-            data = "".join(window.lines()).encode("utf-8")
+            data = b"".join(line.encode("utf-8") for line in window.lines())
             with _open(self._path + ".jsonl", "ab") as file:
                 offset = file.tell()
                 file.write(data)
@@ -172,8 +172,8 @@ class Windows:
 
     def _note(self, note: Dict[str, Any]) -> None:
         try:
-            with _open(self._path + ".index", "a", encoding="ascii") as file:
-                file.write(json.dumps(note) + "\n")
+            with _open(self._path + ".index", "ab", 0) as file:
+                file.write(json.dumps(note).encode("ascii") + b"\n")
         except OSError:  # nowhere to say it
             return
 

@@ -514,25 +514,29 @@ static Class *class_add(Engine *e, PyTypeObject *type, Kind kind, Form *form) {
 }
 
 /* Forms of earlier recordings, of classes that have not been changed since: the interpreter gives a class another
-   version then, and never one that any class had before. It keeps no class alive. */
+   version then, and never one that any class had before. It keeps no class alive. C's own classes do not change. */
+#define NUM_DESCRIBED 512
 static struct Described {
     PyTypeObject *type; /* borrowed, perhaps dead */
     unsigned int version;
     PyObject *name;
     Form *form;
-} described[512];
+} described[NUM_DESCRIBED];
 
 static struct Described *described_slot(PyTypeObject *type) {
-    if (!(type->tp_flags & Py_TPFLAGS_HEAPTYPE) || type->tp_version_tag == 0) return NULL;
+    if (!(type->tp_flags & Py_TPFLAGS_HEAPTYPE)) return &described[((uintptr_t)type >> 5) % NUM_DESCRIBED];
+    if (type->tp_version_tag == 0) return NULL;
 #if PY_VERSION_HEX < 0x030D0000
     if (!(type->tp_flags & Py_TPFLAGS_VALID_VERSION_TAG)) return NULL;
 #endif
-    return &described[((uintptr_t)type >> 5 ^ type->tp_version_tag) % (sizeof described / sizeof *described)];
+    return &described[((uintptr_t)type >> 5 ^ type->tp_version_tag) % NUM_DESCRIBED];
 }
+
+static unsigned int version_of(PyTypeObject *type) { return type->tp_flags & Py_TPFLAGS_HEAPTYPE ? type->tp_version_tag : 0; }
 
 static Class *class_new(Engine *e, PyTypeObject *type) {
     struct Described *known = described_slot(type);
-    if (known && known->type == type && known->version == type->tp_version_tag && known->name == heap_name(type))
+    if (known && known->type == type && known->version == version_of(type) && known->name == heap_name(type))
         return class_add(e, type, known->form->kind, known->form);
     PyObject *said = PyObject_CallOneArg(e->describe, (PyObject *)type);
     if (said == NULL) return NULL;
@@ -542,8 +546,8 @@ static Class *class_new(Engine *e, PyTypeObject *type) {
     known = described_slot(type);
     if (known) {
         known->type = type;
-        known->version = type->tp_version_tag;
-        Py_XSETREF(known->name, Py_NewRef(heap_name(type)));
+        known->version = version_of(type);
+        Py_XSETREF(known->name, Py_XNewRef(heap_name(type)));
         form->num_users++;
         form_drop(known->form);
         known->form = form;
