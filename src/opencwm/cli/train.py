@@ -81,7 +81,7 @@ def show_end(model: Path, progress: "Progress", *, as_json: bool) -> None:
         emit({"event": "end", "step": progress.step, "tokens": progress.num_tokens, "model": str(model)})
     else:
         print(f"{model}  after {progress.step:,} steps, {progress.num_tokens / 1e6:.2f}M tokens")
-        say(f"measure it: opencwm eval run traces --model {model} --data TRACES")
+        say(f"measure it: opencwm eval run traces --model {model}")
 
 
 def show_laws(config: Any, *, as_json: bool) -> None:
