@@ -1056,6 +1056,11 @@ static int still_parts(Thread *t, const Words *w, Py_ssize_t *at, Kind kind, con
         }
     }
     PyObject *key, *item;
+    if (kind == K_DICT || (kind == K_INSTANCE && form->has_dict && form->num_slots == 0)) { /* most of them */
+        while (kind == K_DICT ? PyDict_Next(value, &x.pos, &key, &item) : attributes_next(&x.attributes, &key, &item))
+            if (!still_item(t, w, at, key, level + 1) || !still_item(t, w, at, item, level + 1)) return 0;
+        return 1;
+    }
     int below = level + 1, found;
     const bool has_pairs = HAS_PAIRS(kind), has_keys = has_pairs || HAS_KEYS(kind) || kind == K_INSTANCE;
     if (has_pairs) t->above[below++] = NULL;
