@@ -79,6 +79,12 @@ class ProcessPool:
                 worker.shutdown(wait=True, cancel_futures=True)
 
 
+def here() -> Executor:
+    """All CPUs of this machine that may be used."""
+    num_workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return Inline() if num_workers == 1 else ProcessPool(num_workers=num_workers)
+
+
 _END: Any = object()
 
 

@@ -75,7 +75,7 @@ def write_part(
     def rows() -> Iterator[Row]:
         for each, program in stage:
             if with_signatures and program not in signatures:
-                signatures[program] = signature(each.program)
+                signatures[program] = signature(each.program) if each.program else b""
             about = {name: getattr(each.row, name) for name in ABOUT}
             entries.append(
                 {
@@ -128,7 +128,7 @@ def decide(indexes: Sequence[Sequence[dict[str, Any]]], recipe: Recipe) -> list[
         of_shard: list[str | None] = []
         for row in index:
             program = row["program"]
-            if near is not None and program not in is_new:
+            if near is not None and row["signature"] and program not in is_new:
                 is_new[program] = near.is_new(row["signature"])
             if row["trace_id"] in seen:
                 of_shard.append(DUPLICATE)

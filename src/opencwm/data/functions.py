@@ -29,6 +29,7 @@ from opencwm.data.literal_calls import DEFINITIONS, Names, doctest_code, literal
 from opencwm.data.places import Place, files_of, find_places, module_name
 from opencwm.data.self_contained import ModuleSource, Others, cut_out
 from opencwm.errors import DataError
+from opencwm.executors import Executor, Inline
 from opencwm.trace.files import replacing
 
 MAX_CALLS = 12
@@ -59,19 +60,32 @@ class Harvested:
 
 
 def harvest(
-    places: Sequence[str], *, observed: CallSites | None = None, is_wanted: Callable[[Definition], bool] | None = None
+    places: Sequence[str],
+    *,
+    observed: CallSites | None = None,
+    is_wanted: Callable[[Definition], bool] | None = None,
+    executor: Executor | None = None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Iterator[Harvested]:
     """All functions of these places ("stdlib", "site-packages", packages, files, folders), each source once: those
-    with known calls, literal or `observed`, and of the others the ones that are wanted."""
-    seen: set[str] = set()
+    with known calls, literal or `observed`, and of the others the ones that are wanted. `say` hears of each place."""
     look = Look(observed=observed or {}, is_wanted=is_wanted or NOTHING.is_wanted)
-    for name in places:
-        for place in find_places(name):
-            for function in _harvest_place(place, look):
-                key = source_key(function.source)
-                if key not in seen:
-                    seen.add(key)
-                    yield function
+    jobs = [
+        HarvestJob(number=number, place=place, look=look)
+        for number, place in enumerate(place for name in places for place in find_places(name))
+    ]
+    found: dict[int, list[Harvested]] = {}
+    for job, functions in (executor or Inline()).map(harvest_place, jobs):
+        found[job.number] = functions
+        if functions:
+            say(f"harvested {len(functions):,} functions from {job.place.package} ({len(found)} of {len(jobs)} places)")
+    seen: set[str] = set()
+    for number in sorted(found):
+        for function in found[number]:
+            key = source_key(function.source)
+            if key not in seen:
+                seen.add(key)
+                yield function
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,7 +96,25 @@ class Look:
     is_wanted: Callable[[Definition], bool]
 
 
-NOTHING = Look(observed={}, is_wanted=lambda _: False)
+def _nothing(_: Definition) -> bool:
+    return False
+
+
+NOTHING = Look(observed={}, is_wanted=_nothing)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HarvestJob:
+    """All that a worker needs to harvest a place."""
+
+    number: int
+    place: Place
+    look: Look
+
+
+def harvest_place(job: HarvestJob) -> list[Harvested]:
+    """Called in a worker."""
+    return list(_harvest_place(job.place, job.look))
 
 
 def save_harvest(path: Path, functions: Iterable[Harvested]) -> None:

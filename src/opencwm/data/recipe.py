@@ -12,6 +12,7 @@ from opencwm.data.sources.contests import Contests
 from opencwm.data.sources.functions import Functions
 from opencwm.data.sources.generated import Generated
 from opencwm.data.sources.repositories import Repositories
+from opencwm.data.sources.suites import Suites
 from opencwm.errors import ConfigError
 from opencwm.trace.recording.options import Options
 
@@ -28,6 +29,7 @@ class Recipe:
     functions: Functions = field(default_factory=Functions)
     contests: Contests = field(default_factory=Contests)
     repositories: Repositories = field(default_factory=Repositories)
+    suites: Suites = field(default_factory=Suites)
     min_frames: int = 1
     """Shorter traces are dropped."""
     max_frames: int = 256
@@ -69,7 +71,7 @@ class Recipe:
     @property
     def all_sources(self) -> tuple[Source, ...]:
         """In the order in which they take their share of the plan; generated programs fill what others leave."""
-        return (self.functions, self.contests, self.repositories, self.generated)
+        return (self.functions, self.contests, self.repositories, self.suites, self.generated)
 
     @property
     def sources(self) -> tuple[Source, ...]:

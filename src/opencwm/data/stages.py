@@ -127,7 +127,7 @@ def clean(stage: Iterable[tuple[Planned, int]], guard: Guard, tally: Tally) -> I
                 new.append((key, run))
         if new:
             work = dataclasses.replace(work, runs=tuple(run for _, run in new))
-            yield (planned.source, Job(work=work, keys=tuple(key for key, _ in new))), state
+            yield (planned.source, Job(work=work, keys=tuple(key for key, _ in new), lost=guard.lost)), state
 
 
 def _is_refused(source: str, source_key: str, guard: Guard, tally: Tally) -> bool:
@@ -204,7 +204,8 @@ def kept(stage: Iterable[tuple[Taken, int]], recipe: Recipe, guard: Guard, tally
             package = job.work.package
             about = {"package": package.name, "version": package.version, "licence": package.licence}
             row = Row(trace_id=take.key, source=take.origin, trace=trace, **about)
-            yield Kept(row=row, tokens=tokens, program=job.work.source or program_of(trace)[0]), state
+            program = (job.work.source or program_of(trace)[0]) if take.program is None else take.program
+            yield Kept(row=row, tokens=tokens, program=program), state
 
 
 def _program_of(trace: Trace) -> tuple[str, str]:

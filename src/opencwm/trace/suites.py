@@ -64,14 +64,15 @@ def record_suite(
     python: str = sys.executable,
     folder: Path | None = None,
     with_children: bool = False,
+    on_budget: str = "stop_recording",
     stdout: int | None = None,
 ) -> Suite:
     """Run `python -m pytest ARGUMENTS` in `folder` and write a line per trace to `output` (.jsonl or .jsonl.gz).
 
     `scope` are the files and folders whose frames are recorded (default: `folder`); `with_children` records the Python
-    processes that tests start, too; `stdout` is where pytest's output goes, if not to ours. The file is written when
-    the suite has ended, whatever its result, and holds all tests that had ended by then. Raises ConfigError where that
-    interpreter has no pytest.
+    processes that tests start, too; `on_budget` says what becomes of a test whose budget is spent; `stdout` is where
+    pytest's output goes, if not to ours. The file is written when the suite has ended, whatever its result, and holds
+    all tests that had ended by then. Raises ConfigError where that interpreter has no pytest.
     """
     folder = (folder or Path.cwd()).absolute()
     if not output.absolute().parent.is_dir():  # before the suite has run for an hour
@@ -85,7 +86,7 @@ def record_suite(
             "recording": str(RECORDING),
             "out": str(parts),
             "scope": [str(path.absolute()) for path in scope] or [str(folder)],
-            "options": asdict(replace(options or Options(), on_budget="stop_recording")),
+            "options": asdict(replace(options or Options(), on_budget=on_budget)),
             "native": native,
             "with_children": with_children,
         }

@@ -88,32 +88,37 @@ def record_tree(
     try:
         recordings = []
         for _ in range(2):
-            result = _run(files, arguments, environment, options, sandbox, limits)
+            result = run_suite(files, arguments, environment, options, sandbox, limits)
             if OUT not in result.files:
-                return _loss(result)
-            if not any(_lines(result.files[OUT], options)):
-                return f"{NO_TESTS}: {_last_line(result.files.get(LOG, b''))}"
+                return loss_of(result)
+            if not any(lines_of(result.files[OUT], options)):
+                return f"{NO_TESTS}: {last_line(result.files.get(LOG, b''))}"
             recordings.append(result.files[OUT])
         first, again = recordings
-        known = {hashlib.sha256(line).digest() for line in _lines(again, options)}
-        stable = (line for line in _lines(first, options) if hashlib.sha256(line).digest() in known)
-        traces = (_trace(line, options) for line in stable)
+        known = {hashlib.sha256(line).digest() for line in lines_of(again, options)}
+        stable = (line for line in lines_of(first, options) if hashlib.sha256(line).digest() in known)
+        traces = (trace_of(line, options) for line in stable)
         write_jsonl(output, (trace for trace in traces if counted(Recorded(trace=trace), options).trace is not None))
     except DataError as exc:  # a stranger's code ran where these files were written
         return f"{CRASH}: {exc}"
     return None
 
 
-def _run(
+def run_suite(
     files: Mapping[str, bytes],
     arguments: Sequence[str],
     environment: Environment,
     options: Options,
     sandbox: Sandbox,
     limits: SuiteLimits,
+    *,
+    scope: Sequence[Path] = (),
+    variables: Mapping[str, str] | None = None,
+    collect: Sequence[str] = (OUT, LOG),
 ) -> ExecResult:
+    """Run the tests once. `scope`: folders that are read where they are, and recorded instead of the files."""
     package = Path(opencwm.__file__).parent
-    readable = [package, *environment.readable]
+    readable = [package, *environment.readable, *scope]
     cache = None
     if environment.native is not None:
         readable.append(Path(environment.native).parent)
@@ -124,11 +129,13 @@ def _run(
         "arguments": list(arguments),
         "options": options.to_dict(),
         "cache": cache,
+        "scope": [str(folder) for folder in scope],
+        "environment": dict(variables or {}),
     }
     return sandbox.run(
         [sys.executable, "-s", "-P", "-B", str(CHILD), JOB],
         files={JOB: json.dumps(job).encode(), **{f"work/{name}": content for name, content in files.items()}},
-        collect=[OUT, LOG],
+        collect=collect,
         limits=Limits(
             wall_s=limits.wall_s,
             cpu_s=math.ceil(limits.wall_s) * 4,
@@ -142,7 +149,7 @@ def _run(
     )
 
 
-def _lines(packed: bytes, options: Options) -> Iterator[bytes]:
+def lines_of(packed: bytes, options: Options) -> Iterator[bytes]:
     """The lines of a file that strangers' code may have written: a DataError where it cannot be ours."""
     longest = HEADER_BYTES + 8 * options.max_bytes
     with boundary(DataError, "its traces cannot be unpacked"), gzip.open(io.BytesIO(packed)) as file:
@@ -152,7 +159,7 @@ def _lines(packed: bytes, options: Options) -> Iterator[bytes]:
             yield line
 
 
-def _trace(line: bytes, options: Options) -> Trace:
+def trace_of(line: bytes, options: Options) -> Trace:
     """A trace that was recorded as we asked; a DataError for anything else."""
     with boundary(DataError, "its traces are not ours"):
         trace = Trace.from_json(line.decode())
@@ -166,12 +173,12 @@ def _trace(line: bytes, options: Options) -> Trace:
     return trace
 
 
-def _loss(result: ExecResult) -> str:
+def loss_of(result: ExecResult) -> str:
     """What ended a suite that left no traces: a cause, and details."""
     if result.ended == "timeout":
         return f"{TIME}: its tests were stopped after {result.wall_s:.0f} s"
-    return f"{CRASH}: {_last_line(result.files.get(LOG, b'') + result.stderr)}"
+    return f"{CRASH}: {last_line(result.files.get(LOG, b'') + result.stderr)}"
 
 
-def _last_line(said: bytes) -> str:
+def last_line(said: bytes) -> str:
     return said[-2000:].decode(errors="replace").strip().rpartition("\n")[2]

@@ -2,7 +2,8 @@
 
     python suite_child.py job.json      work/ (the repository) --pytest, recorded--> traces.jsonl.gz
 
-A job is {"package_parent", "python", "arguments", "options", "cache"}. What is printed goes to `log`.
+A job is {"package_parent", "python", "arguments", "options", "cache", "scope", "environment"}: `scope` are the folders
+that are recorded (none: work/), and `environment` is added to the tests'. What is printed goes to `log`.
 """
 
 import gzip
@@ -25,6 +26,7 @@ def main() -> int:
     home.mkdir()
     os.environ.update(HOME=str(home), LANG="C.UTF-8", PYTHONDONTWRITEBYTECODE="1", PYTHONPATH=python_path(work))
     os.environ["PATH"] = os.pathsep.join([str(Path(job["python"]).parent), os.environ.get("PATH", os.defpath)])
+    os.environ.update(job["environment"])
     if job["cache"]:
         os.environ["XDG_CACHE_HOME"] = job["cache"]
     log = os.open("log", os.O_CREAT | os.O_WRONLY, 0o600)
@@ -33,10 +35,11 @@ def main() -> int:
     record_suite(
         HERE / "traces.jsonl",
         job["arguments"],
-        scope=[work],
+        scope=[Path(folder) for folder in job["scope"]] or [work],
         options=Options.from_dict(job["options"]),
         python=job["python"],
         folder=work,
+        on_budget=job["options"]["on_budget"],
     )
     with open("traces.jsonl", "rb") as plain, gzip.open("traces.jsonl.gz", "wb", compresslevel=1) as packed:
         shutil.copyfileobj(plain, packed)

@@ -16,8 +16,8 @@ test suite), record as you like, as many `Take`s per piece of work as there are;
 import hashlib
 import random
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -92,6 +92,8 @@ class Take:
     origin: str
     """The `source` column."""
     result: Recorded
+    program: str | None = None
+    """The program by which the trace may be a near duplicate; None: that in its context; "": it is none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,6 +103,9 @@ class Job:
     work: Work
     keys: tuple[str, ...]
     """One for each of `work.runs`."""
+    lost: Mapping[str, str] = field(default_factory=dict)
+    """Keys of takes that an earlier attempt lost to an accidental cause, with the cause: a run that gives several takes
+    leaves these out before it chooses."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -25,6 +25,7 @@ from opencwm.data.places import STDLIB, find_places
 from opencwm.data.sources.base import Dealer, Job, Package, Run, Say, Shard, Take, Work, record_calls
 from opencwm.data.typed_inputs import has_typed_inputs, typed_calls
 from opencwm.errors import ConfigError
+from opencwm.executors import here
 from opencwm.provider import served_model
 from opencwm.trace.recording.options import Options
 
@@ -73,7 +74,7 @@ class Functions:
             return
         model = None if self.model is None else served_model(self.model)
         observed = self._observed(say)
-        functions = list(harvest(self.places, observed=observed, is_wanted=self._is_wanted))
+        functions = list(harvest(self.places, observed=observed, is_wanted=self._is_wanted, executor=here(), say=say))
         say(f"harvested {len(functions):,} functions from {', '.join(self.places)}")
         journal = Journal(folder / JOURNAL)
         if model is not None:

@@ -101,7 +101,7 @@ class Windows:
 
     def __init__(self, job: Dict[str, Any]) -> None:
         recording = self._recording = load(job["recording"])
-        self._options = recording.Options.from_dict(dict(job["options"], on_budget="stop_recording"))
+        self._options = recording.Options.from_dict(job["options"])
         self._paths: List[str] = job["scope"]
         self._scope = self._new_scope()
         self._engine = None if _has_native(recording, job.get("native")) else "python"
