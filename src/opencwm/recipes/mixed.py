@@ -16,11 +16,11 @@ from opencwm.data.sources.suites import Suites
 from opencwm.recipes.nano import HELDOUT
 
 PACKAGES = Path("runs/mixed-packages")
-MIN_FRAMES, MAX_FRAMES, MAX_TOKENS = 8, 1_024, 16_384
+MIN_FRAMES, MAX_FRAMES, MAX_TOKENS = 6, 1_024, 16_384
 
 
 def data() -> Recipe:
-    """No source gives more than three fifths of the traces, and none is shorter than eight frames."""
+    """No source gives more than three fifths of the traces, and none is shorter than six frames."""
     places = ("stdlib", str(PACKAGES))
     episodes = EpisodeConfig(
         per_function=24,
@@ -30,10 +30,10 @@ def data() -> Recipe:
         max_tokens=MAX_TOKENS,
     )
     return Recipe(
-        num_programs=128_000,
+        num_programs=136_000,
         shard_size=640,
         functions=Functions(weight=0.05, places=places, calls=12),
-        suites=Suites(weight=0.05, places=places, max_test_frames=800, episodes=episodes),
+        suites=Suites(weight=0.05, places=places, max_test_frames=1_000, episodes=episodes),
         generated=Generated(weight=0.9, ramp=0.0),
         min_frames=MIN_FRAMES,
         max_frames=MAX_FRAMES,
