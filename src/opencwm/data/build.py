@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from opencwm.config import keys_of
+from opencwm.data.addresses import fix_addresses
 from opencwm.data.decontaminate import Detector, read_items
 from opencwm.data.finish import PARTS, finish, part_paths, write_part
 from opencwm.data.heldout import heldout_keys
@@ -97,6 +98,7 @@ def build(
 def make_part(job: ShardJob) -> ShardDone:
     """Make the part of one shard; called in a worker."""
     recipe, tally = job.recipe, Tally()
+    fix_addresses()
     guard = dataclasses.replace(_guard(recipe), lost=job.lost)
     shard = Shard(folder=job.folder, number=job.shard, count=recipe.num_shards, max_frames=recipe.max_frames)
     stage = clean(plan(recipe, shard), guard, tally)

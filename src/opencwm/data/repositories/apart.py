@@ -4,7 +4,8 @@
 
 The folder is seen read-only. A test ends when its budget of frames is spent: calls that had ended by then are whole.
 Lost is a test that took another way the second time, that took too long, or that took its process down; nothing of this
-has an effect on the others. Of a test that took the same way, the frames that differ in a value are told.
+has an effect on the others. Of a test that took the same way, the frames are told that differ in a value, or that show
+an address.
 """
 
 import json
@@ -14,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from opencwm.data.addresses import shows_address
 from opencwm.data.record import CRASH, UNSTABLE, Recorded, counted
 from opencwm.data.repositories.suite import (
     LOG,
@@ -109,8 +111,9 @@ def _compared(first: list[bytes], again: list[bytes], options: Options) -> list[
                 return None
             both = enumerate(zip(trace.frames, other.frames, strict=True))
             differing = frozenset(index for index, (frame, frame_again) in both if frame != frame_again)
-            for index in differing:
-                trace.frames[index] = _emptied(trace.frames[index])
+        differing |= {index for index, frame in enumerate(trace.frames) if shows_address(frame)}
+        for index in differing:
+            trace.frames[index] = _emptied(trace.frames[index])
         pairs.append((trace, differing))
     return pairs
 
