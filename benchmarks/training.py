@@ -91,7 +91,7 @@ def ours(side: str, config: ModelConfig, seq_len: int) -> Callable[[], None]:
 class MaskedAttention:
     """What stands in where our attention is switched off: PyTorch's kernel with a mask, as in transformers."""
 
-    def __init__(self, config: ModelConfig, lengths: list[int]) -> None:
+    def __init__(self, config: ModelConfig, lengths: list[int], *, global_window: int | None = None) -> None:
         documents = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))
         distance = torch.arange(len(documents))[:, None] - torch.arange(len(documents))[None, :]
         whole = (documents[:, None] == documents[None, :]) & (distance >= 0)

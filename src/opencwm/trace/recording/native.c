@@ -2639,18 +2639,24 @@ static int monitored_now(Engine *e, Thread *t, PyThreadState *state, PyObject *c
     return on_event_now(t, &at, what, arg);
 }
 
-/* `line` -1: the one of the frame's instruction. Returns what the interpreter expects of a callback. */
+/* `line` -1: the one of the frame's instruction. Returns what the interpreter expects of a callback. The interpreter does
+   not hold on to a callback that it calls: another thread may end the recording while Python code of ours runs here. */
 static inline PyObject *monitored(Engine *e, PyObject *code, int what, PyObject *arg, int line) {
     PyThreadState *state = PyThreadState_Get();
+    PyObject *result = NULL;
+    Py_INCREF(e);
     Thread *t = thread_here(e, state);
-    if (t == NULL) {
-        if (PyErr_Occurred()) return NULL;
-        Py_RETURN_NONE;
+    if (t != NULL) {
+        Py_INCREF(t);
+        t->what = what;
+        int done = monitored_now(e, t, state, code, what, arg, line);
+        if (!came_back(t) && done >= 0) result = Py_NewRef(done == 1 && what == PyTrace_CALL ? e->disable : Py_None);
+        Py_DECREF(t);
+    } else if (!PyErr_Occurred()) {
+        result = Py_NewRef(Py_None);
     }
-    t->what = what;
-    int done = monitored_now(e, t, state, code, what, arg, line);
-    if (came_back(t) || done < 0) return NULL;
-    return Py_NewRef(done == 1 && what == PyTrace_CALL ? e->disable : Py_None);
+    Py_DECREF(e);
+    return result;
 }
 
 static PyObject *at_start(Engine *e, PyObject *const *args, Py_ssize_t num) {
@@ -2658,8 +2664,9 @@ static PyObject *at_start(Engine *e, PyObject *const *args, Py_ssize_t num) {
 }
 
 static PyObject *at_throw(Engine *e, PyObject *const *args, Py_ssize_t num) { /* cannot be disabled */
+    PyObject *disable = e->disable;
     PyObject *done = monitored(e, args[0], PyTrace_CALL, NULL, -1);
-    if (done != e->disable) return done;
+    if (done != disable) return done;
     Py_DECREF(done);
     Py_RETURN_NONE;
 }
