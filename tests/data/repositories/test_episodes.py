@@ -14,6 +14,7 @@ from opencwm.errors import ConfigError
 from opencwm.tokenizer import Tokenizer
 from opencwm.trace.compare import why_excluded
 from opencwm.trace.files import read_traces, write_traces
+from opencwm.trace.recording.frame import Trace
 from opencwm.trace.recording.recorder import record_source
 from opencwm.trace.stream import START_MARKER
 from opencwm.trace.text import parse_text, render_text
@@ -266,6 +267,14 @@ def test_choices_follow_from_the_seed(shop):
 
     assert texts() == texts()
     assert any(texts(seed=seed) != texts() for seed in (1, 2, 3))
+
+
+def test_a_trace_that_is_missing_changes_nothing_about_the_others(shop):
+    trace, sources = shop
+    empty = Trace({**trace.header, "test": {"id": "empty"}}, [])
+    config = EpisodeConfig(min_frames=1)
+    alone = [render_text(each.trace) for each in episodes_of(lambda: [trace], sources, config)]
+    assert [render_text(each.trace) for each in episodes_of(lambda: [empty, trace], sources, config)] == alone
 
 
 def test_generators_are_stepped_into_but_are_no_entry_points(shop):

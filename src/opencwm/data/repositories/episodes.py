@@ -114,7 +114,7 @@ def episodes_of(
         starts = chosen.get(number)
         for call in calls_of(trace.frames) if starts else ():
             if starts and call.start in starts:
-                episode = cut(trace, call, starts[call.start], sources, config, number)
+                episode = cut(trace, call, starts[call.start], sources, config)
                 if isinstance(episode, str):
                     dropped[episode] += 1
                 else:
@@ -177,23 +177,22 @@ def _most_diverse(calls: list[Seen], count: int) -> Iterator[Seen]:
         yield best
 
 
-def cut(
-    trace: Trace, call: Call, function: Function, sources: Sources, config: EpisodeConfig, number: int = 0
-) -> Episode | str:
-    """One call as an episode, or why it cannot be one. `number` is the trace's, and makes its choices its own.
+def cut(trace: Trace, call: Call, function: Function, sources: Sources, config: EpisodeConfig) -> Episode | str:
+    """One call as an episode, or why it cannot be one.
 
     What is too long with the calls that chance steps into is tried again with none.
     """
-    made = _cut(trace, call, function, sources, config, number)
+    made = _cut(trace, call, function, sources, config)
     if isinstance(made, str) and config.step_in > 0:
-        made = _cut(trace, call, function, sources, replace(config, step_in=0.0), number)
+        made = _cut(trace, call, function, sources, replace(config, step_in=0.0))
     return made
 
 
-def _cut(
-    trace: Trace, call: Call, function: Function, sources: Sources, config: EpisodeConfig, number: int
-) -> Episode | str:
-    indices, folded = _walk(call, config, random.Random(f"{config.seed}/{number}/{call.start}"))
+def _cut(trace: Trace, call: Call, function: Function, sources: Sources, config: EpisodeConfig) -> Episode | str:
+    # not by the trace's place among the others: one that is missing changes nothing about the rest
+    test = trace.header.get("test", {}).get("id", "")
+    chance = f"{config.seed}/{test}/{trace.header.get('process')}/{trace.header.get('thread')}/{call.start}"
+    indices, folded = _walk(call, config, random.Random(chance))
     frames = [trace.frames[index] for index in indices]
     quoted = {(frame.file, frame.line_no): frame.source_line for frame in frames}
     inside = (trace.frames[index] for each in folded for index in range(each.start, each.end + 1))
