@@ -27,6 +27,8 @@ def test_script():
 def test_pool():
     with multiprocessing.get_context("fork").Pool(1) as pool:
         assert pool.map(half, [2, 4]) == [1, 2]
+        pool.close()
+        pool.join()  # without it the worker gets SIGTERM, at any moment
 
 
 def test_fork():
