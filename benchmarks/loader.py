@@ -31,7 +31,7 @@ from opencwm.data.mix import mix
 from opencwm.data.pack import Document, PackState, batches, pack
 from opencwm.data.token_shards import Message, TokenDocument, write_manifest, write_shard
 
-TOKENIZER = SimpleNamespace(special={"pad": 0}, digest="benchmark")
+TOKENIZER = SimpleNamespace(special={}, pad_id=0, digest="benchmark")
 Counts = tuple[int, int]
 """Documents and tokens."""
 

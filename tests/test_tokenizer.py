@@ -246,6 +246,7 @@ def test_a_tokenizer_without_a_token_that_only_chat_needs_is_fine(tmp_path):
     like_the_released_one(without="<|pad|>").save(str(tmp_path / "tokenizer.json"))
     tokenizer = Tokenizer.load(tmp_path)
     assert "pad" not in tokenizer.special
+    assert tokenizer.pad_id == tokenizer.special["end_of_text"]
     tokenizer.save(tmp_path)
     assert "pad_token" not in json.loads((tmp_path / "tokenizer_config.json").read_text())
 

@@ -184,6 +184,12 @@ class Tokenizer:
         return len(self._bytes)
 
     @property
+    def pad_id(self) -> int:
+        """What fills a row: any token does where the tokenizer has none for it, as CWM's has not, since padding is
+        never trained on."""
+        return self.special.get(Special.PAD.key, self.special[Special.END_OF_TEXT.key])
+
+    @property
     def token_bytes(self) -> Sequence[bytes]:
         """What each token id stands for; special tokens as the bytes of their strings."""
         return self._bytes

@@ -20,7 +20,7 @@ from opencwm.data.token_shards import Message, TokenDocument, TokenShards, write
 from opencwm.errors import ConfigError, DataError
 
 PAD, START = 1, 2
-TOKENIZER = SimpleNamespace(special={"pad": PAD, "reasoning_thinking_start": START, "end_of_text": PAD}, digest="mine")
+TOKENIZER = SimpleNamespace(special={"reasoning_thinking_start": START, "end_of_text": PAD}, pad_id=PAD, digest="mine")
 BUCKETS = (Bucket(longest=129), Bucket(longest=257, global_window=64), Bucket(longest=None))
 
 
@@ -262,7 +262,7 @@ def test_what_cannot_be_loaded_is_said_in_one_sentence(folders, tmp_path):
     refused("environment_loss is 2", environment_loss=2.0)
     refused("1 have a share and 1 epochs", parts=("a:0.5", "b@1"))
     with pytest.raises(ConfigError, match="another tokenizer"):
-        Loader(config(folders), SimpleNamespace(special=TOKENIZER.special, digest="theirs"))
+        Loader(config(folders), SimpleNamespace(special=TOKENIZER.special, pad_id=PAD, digest="theirs"))
     loader = Loader(config(folders, buckets=BUCKETS), TOKENIZER)
     with pytest.raises(ConfigError, match="begun with 1 length buckets cannot go on with 3"):
         next(loader(PackState(5, (1, 2))))

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -23,7 +24,7 @@ from opencwm.train import checkpoint, optim
 from opencwm.train.loop import LoopConfig, progress_line
 from opencwm.train.profiling import profile_stage
 from opencwm.train.schedule import ScheduleConfig
-from opencwm.train.stage import OPTIMIZER, StageConfig, adapted, load_optimizers, new_model, run_stage
+from opencwm.train.stage import OPTIMIZER, StageConfig, adapted, fitted, load_optimizers, new_model, run_stage
 
 SHAPE = ModelConfig(
     vocab_size=1, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
@@ -52,6 +53,13 @@ def stage(tmp_path_factory):
 
 def owned(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def test_a_shape_is_fitted_to_a_tokenizer_without_padding_like_the_released_one(stage):
+    special = dict(Tokenizer.load(stage.tokenizer).special)
+    assert fitted(SHAPE, SimpleNamespace(vocab_size=400, special=special)).pad_token_id == special.pop("pad")
+    shape = fitted(SHAPE, SimpleNamespace(vocab_size=401, special=special))
+    assert (shape.vocab_size, shape.pad_token_id, shape.bos_token_id) == (416, None, special["begin_of_text"])
 
 
 def test_the_model_folder_is_whole_and_loads(stage):

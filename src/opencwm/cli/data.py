@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from opencwm.cli.derive import derive, show_pairs, show_view
+from opencwm.cli.options import Address, ExecutorName, Workers
 from opencwm.cli.terminal import emit, out, say
 from opencwm.cli.tokens import show_tokens, tokens
 from opencwm.errors import ConfigError
@@ -32,9 +33,9 @@ def build(
     recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="The name of a data recipe, such as nano.")],
     output: Annotated[Path, typer.Option("-o", metavar="DIR", help="Where it goes; an unfinished one goes on.")],
     settings: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE ...]", help="Changes to it.")] = None,
-    workers: Annotated[int, typer.Option(help="Processes; 0: one per CPU.", min=0)] = 0,
-    executor: Annotated[str, typer.Option(help="inline, pool, or ray: where the work is done.")] = "pool",
-    address: Annotated[str | None, typer.Option(metavar="ADDRESS", help="A Ray cluster; auto: this machine's.")] = None,
+    workers: Workers = 0,
+    executor: ExecutorName = "pool",
+    address: Address = None,
     like: Annotated[Path | None, typer.Option(metavar="DIR", help="An earlier build: drop what it lost.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the resolved recipe.")] = False,
     as_json: AsJson = False,
@@ -157,15 +158,16 @@ def peek(
     Try: opencwm data peek runs/data -n 1
     """
     from opencwm.data.dataset import peek as draw
+    from opencwm.data.dataset import read_manifest
     from opencwm.data.views.files import is_derived
 
-    if (folder / "tokens.json").exists():
-        raise ConfigError(f"{folder} holds tokens", fix="look into what it was made of")
     if is_derived(folder):
         if html is not None:
             raise ConfigError("a view has no page", fix="leave --html out, or name the dataset it was derived from")
         show_pairs(folder, count, seed, as_json=as_json)
         return
+    if read_manifest(folder).get("kind") == "tokens":
+        raise ConfigError(f"{folder} holds tokens", fix="look into what it was made of")
     rows = draw(folder, count, seed)
     if html is not None:
         from opencwm.report.peek import write_peek

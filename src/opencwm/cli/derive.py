@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from opencwm.cli.options import Address, ExecutorName, Workers
 from opencwm.cli.terminal import emit, out, say
 from opencwm.errors import ConfigError
 
@@ -30,9 +31,9 @@ def derive(
     model: Annotated[
         str | None, typer.Option(metavar="URL#NAME", help="narrated: the model that tells, on a server.")
     ] = None,
-    workers: Annotated[int, typer.Option(help="Processes; 0: one per CPU.", min=0)] = 0,
-    executor: Annotated[str, typer.Option(help="inline, pool, or ray: where the work is done.")] = "pool",
-    address: Annotated[str | None, typer.Option(metavar="ADDRESS", help="A Ray cluster; auto: this machine's.")] = None,
+    workers: Workers = 0,
+    executor: ExecutorName = "pool",
+    address: Address = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:
     """Make another view of every trace of a dataset: pairs of prompt and completion, in Parquet shards.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args
 
 import typer
 
+from opencwm.cli.options import Device, Dtype
 from opencwm.cli.terminal import emit, out, say
 from opencwm.errors import ConfigError, DataError
 
@@ -43,10 +44,8 @@ def run(
         Path | None, typer.Option("-o", metavar="DIR", help="Keep results; a stopped run goes on.")
     ] = None,
     direction: Annotated[Literal["output", "input"], typer.Option(help="CRUXEval-O or CRUXEval-I.")] = "output",
-    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where the model runs.")] = "auto",
-    dtype: Annotated[
-        Literal["auto", "bfloat16", "float32", "int8"], typer.Option(help="Type of the weights; int8 on a CPU.")
-    ] = "auto",
+    device: Device = "auto",
+    dtype: Dtype = "auto",
     allow_unisolated: Annotated[
         bool, typer.Option("--allow-unisolated", help="Run model-written code even where it cannot be isolated.")
     ] = False,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from opencwm.cli.options import Device, Dtype
 from opencwm.cli.terminal import emit, out, say
 
 if TYPE_CHECKING:
@@ -24,10 +25,8 @@ def predict(
         bool, typer.Option("--grammar/--no-grammar", help="Only let the model write well-formed frames.")
     ] = True,
     max_frames: Annotated[int, typer.Option(help="Longer predictions are stopped.", min=1)] = 200,
-    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where the model runs.")] = "auto",
-    dtype: Annotated[
-        Literal["auto", "bfloat16", "float32", "int8"], typer.Option(help="Type of the weights; int8 on a CPU.")
-    ] = "auto",
+    device: Device = "auto",
+    dtype: Dtype = "auto",
     show_all: Annotated[bool, typer.Option("--all", help="Show every frame, however many there are.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:

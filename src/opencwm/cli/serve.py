@@ -2,10 +2,11 @@
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from opencwm.cli.options import Device, Dtype
 from opencwm.cli.terminal import emit, say
 from opencwm.errors import ConfigError
 
@@ -23,10 +24,8 @@ def serve(
     max_queue: Annotated[int, typer.Option(help="Generations that may wait; others get status 429.", min=0)] = 128,
     max_body_mib: Annotated[int, typer.Option(help="Larger requests get status 413.", min=1)] = 8,
     drain_seconds: Annotated[int, typer.Option(help="How long what runs may go on after a signal.", min=0)] = 30,
-    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where the model runs.")] = "auto",
-    dtype: Annotated[
-        Literal["auto", "bfloat16", "float32", "int8"], typer.Option(help="Type of the weights; int8 on a CPU.")
-    ] = "auto",
+    device: Device = "auto",
+    dtype: Dtype = "auto",
     threads: Annotated[int | None, typer.Option(help="Threads of the CPU; one for nano.", min=1)] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No line for each request.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object when it is ready.")] = False,

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from opencwm.cli.options import Address, ExecutorName, Workers
 from opencwm.cli.terminal import emit, out, say
 
 
@@ -22,9 +23,9 @@ def tokens(
     in_order: Annotated[
         bool, typer.Option("--in-order", help="The order of sources and shards is a curriculum: training keeps it.")
     ] = False,
-    workers: Annotated[int, typer.Option(help="Processes; 0: one per CPU.", min=0)] = 0,
-    executor: Annotated[str, typer.Option(help="inline, pool, or ray: where the work is done.")] = "pool",
-    address: Annotated[str | None, typer.Option(metavar="ADDRESS", help="A Ray cluster; auto: this machine's.")] = None,
+    workers: Workers = 0,
+    executor: ExecutorName = "pool",
+    address: Address = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:
     """Tokenise once what is to be trained on many times: Parquet shards that a stage of training reads.

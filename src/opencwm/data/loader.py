@@ -112,8 +112,7 @@ class Loader:
                 fix=f"make them a multiple of {num_ranks}",
             )
         self.config = config
-        # padding is never trained on: any token does where the tokenizer has none for it, as CWM's has not
-        self._pad_id = tokenizer.special["pad" if "pad" in tokenizer.special else "end_of_text"]
+        self._pad_id = tokenizer.pad_id
         per_rank = config.num_rows // num_ranks
         self._own = range(rank * per_rank, (rank + 1) * per_rank)
         self._buckets = config.buckets or (Bucket(longest=None),)

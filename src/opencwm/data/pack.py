@@ -68,12 +68,12 @@ class PackState:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "PackState":
-        """The inverse of `dataclasses.asdict`, also of what JSON makes of it and of what older versions wrote."""
+        """The inverse of `dataclasses.asdict`, also of what JSON makes of it."""
         return cls(
             num_read=data["num_read"],
             waiting=tuple(data["waiting"]),
-            start=data.get("start", 0),
-            buckets=tuple(map(cls.from_dict, data.get("buckets", ()))),
+            start=data["start"],
+            buckets=tuple(map(cls.from_dict, data["buckets"])),
         )
 
 

@@ -117,7 +117,6 @@ def write_manifest(
     tokenizer: Tokenizer,
     *,
     in_order: bool,
-    **more: Any,
 ) -> dict[str, Any]:
     """Finish a folder of token shards. `in_order`: the order of the shards is a curriculum."""
     groups = [group for told in shards.values() for group in told]
@@ -128,7 +127,6 @@ def write_manifest(
         "in_order": in_order,
         "num_documents": sum(group["num_documents"] for group in groups),
         "num_tokens": sum(group["num_tokens"] for group in groups),
-        **more,
         "shards": [{"file": name, "groups": list(told)} for name, told in shards.items()],
     }
     with replacing(folder / "manifest.json") as partial:
@@ -169,7 +167,7 @@ class TokenRows:
 class TokenShards:
     """A finished folder of token shards. Raises ConfigError where another tokenizer made it."""
 
-    def __init__(self, folder: Path, tokenizer: Tokenizer, shards: slice = slice(None)) -> None:
+    def __init__(self, folder: Path, tokenizer: Tokenizer) -> None:
         manifest = read_manifest(folder)
         if manifest.get("tokenizer") != tokenizer.digest:
             raise ConfigError(
@@ -177,10 +175,10 @@ class TokenShards:
             )
         self._file = lru_cache(maxsize=OPEN_FILES)(_pyarrow()[1].ParquetFile)
         with boundary(DataError, f"{folder / 'manifest.json'} is not that of token shards"):
-            chosen = manifest["shards"][shards]
+            shards = manifest["shards"]
             self.in_order: bool = manifest["in_order"]
-            self.groups = [Group(shard, **told) for shard, each in enumerate(chosen) for told in each["groups"]]
-            self._places = [(folder / each["file"], i) for each in chosen for i in range(len(each["groups"]))]
+            self.groups = [Group(shard, **told) for shard, each in enumerate(shards) for told in each["groups"]]
+            self._places = [(folder / each["file"], i) for each in shards for i in range(len(each["groups"]))]
 
     def read(self, group: int) -> TokenRows:
         path, number = self._places[group]

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from opencwm.errors import ConfigError
+from opencwm.model.config import LACKING, LAYOUTS
 from opencwm.protocols import Model
 from opencwm.provider import is_address, served_model
 
@@ -59,5 +60,4 @@ def is_foreign(folder: Path) -> bool:
         return False
     if not isinstance(data, dict) or "model_type" not in data:
         return False
-    has_more = any(data.get(key) for key in ("tie_word_embeddings", "attention_bias", "mlp_bias"))
-    return data["model_type"] not in ("cwm", "qwen3") or has_more
+    return data["model_type"] not in LAYOUTS or any(data.get(key) for key in LACKING)

@@ -179,7 +179,8 @@ class Scheduler:
             try:
                 self._prefixes.keep(item.cache, item.drafter.tokens)
             except (RuntimeError, MemoryError) as exc:
-                out_of_memory(item.key, exc)
+                if not is_out_of_memory(exc):
+                    raise
                 self._prefixes.clear()  # what might be of use later goes before what is of use now
 
     def _make_room(self) -> list[Made]:
@@ -277,8 +278,12 @@ def keep(item: Running, drafted: list[int], logits_SV: Tensor, greedy: list[int]
 
 def out_of_memory(key: int, error: Exception) -> Made:
     """The end of a request that memory ran out for; raises `error` where it is about something else."""
-    words = ("not enough memory", "can't allocate memory", "out of memory")
-    is_memory = isinstance(error, MemoryError) or any(word in str(error).lower() for word in words)
-    if not is_memory:
+    if not is_out_of_memory(error):
         raise error
     return Made(key=key, finish="failed", error="the memory of this machine ran out during the request")
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """PyTorch says on a CPU with words alone that it ran out."""
+    words = ("not enough memory", "can't allocate memory", "out of memory")
+    return isinstance(error, MemoryError) or any(word in str(error).lower() for word in words)

@@ -16,6 +16,10 @@ from typing import Any, Literal
 from opencwm.errors import ConfigError
 
 LayerType = Literal["full_attention", "sliding_attention"]
+LAYOUTS = ("cwm", "qwen3")
+"""The `model_type` of a `config.json` that can be ours."""
+LACKING = ("tie_word_embeddings", "attention_bias", "mlp_bias")
+"""What models of others have and this architecture has not: no `config.json` of ours sets one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,11 +134,11 @@ class ModelConfig:
     def from_hf(cls, data: dict[str, Any], *, where: str = "config.json") -> "ModelConfig":
         """The inverse of `to_hf`, accepting files written by others as well; raises ConfigError naming the field."""
         model_type = data.get("model_type")
-        if model_type not in ("cwm", "qwen3"):
+        if model_type not in LAYOUTS:
             raise ConfigError(
                 f"{where}: model_type is {model_type!r}", fix="use a model folder in the cwm or qwen3 layout"
             )
-        if data.get("tie_word_embeddings") or data.get("attention_bias") or data.get("mlp_bias"):
+        if any(data.get(key) for key in LACKING):
             raise ConfigError(f"{where}: tied embeddings and biases are not part of this architecture")
         rope = data.get("rope_parameters") or {"rope_theta": data.get("rope_theta"), **(data.get("rope_scaling") or {})}
         if rope.get("rope_type", "default") not in ("default", "llama3"):

@@ -6,7 +6,7 @@ Symmetric, weights only: activations stay in bf16. The matrices of the blocks ar
 row is read per token, and the head, whose small differences choose the token, are not. A scale is rounded to bf16
 before the weights are rounded to its multiples, so that it adds no error of its own.
 
-Not here: a format for such weights on disk. Rounding takes a second per billion parameters, once, when a model loads.
+Not here: a format for such weights on disk. They are rounded when a model loads.
 """
 
 import torch

@@ -214,7 +214,7 @@ def one_run(
     training = trace_documents(config.data, tokenizer, seed=config.seed, shards=slice(-1))
 
     def rows(state: PackState) -> Any:
-        return batches(pack(training, config.seq_len, state, pad_id=tokenizer.special["pad"]), num_rows)
+        return batches(pack(training, config.seq_len, state, pad_id=tokenizer.pad_id), num_rows)
 
     started = time.monotonic()
     folder = config.run / "current"
@@ -241,7 +241,7 @@ def validation_batches(config: ScalingConfig, tokenizer: Tokenizer) -> list[Batc
     if len(read_manifest(config.data)["shards"]) < 2:
         raise DataError(f"{config.data} has one shard, and the last is for validation", fix="build one of more shards")
     documents = trace_documents(config.data, tokenizer, epochs=1, shards=slice(-1, None))
-    rows = pack(documents, config.seq_len, pad_id=tokenizer.special["pad"])
+    rows = pack(documents, config.seq_len, pad_id=tokenizer.pad_id)
     return [batch for batch, _ in islice(batches(rows, 1), config.validation_rows) if batch.trained.any()]
 
 

@@ -9,7 +9,7 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -206,7 +206,7 @@ def fitted(model: ModelConfig, tokenizer: Tokenizer) -> ModelConfig:
         vocab_size=-(-tokenizer.vocab_size // 32) * 32,  # whole tiles for the head's matrix product
         bos_token_id=tokenizer.special["begin_of_text"],
         eos_token_id=tuple(stops[: len(model.eos_token_id)]),
-        pad_token_id=tokenizer.special["pad"],
+        pad_token_id=tokenizer.special.get("pad"),
     )
 
 
@@ -224,14 +224,9 @@ def describe(config: StageConfig, model: ModelConfig) -> dict[str, Any]:
         "start": str(config.start) if config.start else None,
         "seed": config.seed,
     }
-    # only where they are set, so that runs which were begun before they existed go on
-    if config.loop.schedule.span == (0.0, 1.0):
-        del loop["schedule"]["span"]
-    defaults = {field.name: field.default for field in fields(config)}
-    optional = ("keep_optimizer", "buckets", "split", "environment_loss", "never_trained")
-    data |= {name: str(value) for name in optional if (value := getattr(config, name)) != defaults[name]}
-    if config.lora.rank is not None:
-        data |= {f"lora.{key}": str(value) for key, value in asdict(config.lora).items() if key != "merge"}
+    for name in ("keep_optimizer", "buckets", "split", "environment_loss", "never_trained"):
+        data[name] = str(getattr(config, name))
+    data |= {f"lora.{key}": str(value) for key, value in asdict(config.lora).items() if key != "merge"}
     flat = {f"loop.{key}": value for key, value in loop.items()} | {f"model.{k}": v for k, v in model.to_hf().items()}
     resolved: dict[str, Any] = json.loads(json.dumps({**data, **flat, **config.extra}))
     return resolved
@@ -291,7 +286,7 @@ def load_optimizers(path: Path, model: Transformer, optimizers: list[torch.optim
     """The inverse of `save_optimizers`, but for rounding; a missing file leaves the optimizers as they are."""
     if not path.is_file():
         return
-    by_name = dict(model.named_parameters())
+    names = {parameter: name for name, parameter in model.named_parameters()}
     states: dict[str, dict[str, torch.Tensor]] = {}
     for label, value in load_file(path).items():
         name, key = label.rsplit("|", 1)
@@ -299,11 +294,9 @@ def load_optimizers(path: Path, model: Transformer, optimizers: list[torch.optim
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             for parameter in group["params"]:
-                name = next(n for n, p in by_name.items() if p is parameter)
-                if name in states:
-                    for key, value in states[name].items():
-                        is_alike = value.shape == parameter.shape
-                        optimizer.state[parameter][key] = part(value, like=parameter) if is_alike else value
+                for key, value in states.get(names[parameter], {}).items():
+                    is_alike = value.shape == parameter.shape
+                    optimizer.state[parameter][key] = part(value, like=parameter) if is_alike else value
 
 
 def adapted(optim_config: OptimConfig, factor: float) -> OptimConfig:

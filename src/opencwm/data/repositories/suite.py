@@ -21,6 +21,7 @@ from pathlib import Path
 import opencwm
 from opencwm.data.record import CRASH, TIME, Recorded, counted
 from opencwm.errors import ConfigError, DataError, boundary
+from opencwm.sandbox import NamespaceSandbox
 from opencwm.sandbox.base import MIB, ExecResult, Limits, Sandbox
 from opencwm.trace.files import check_trace, write_jsonl
 from opencwm.trace.recording.frame import Trace
@@ -69,6 +70,16 @@ class SuiteLimits:
     memory_bytes: int = 4096 * MIB
     disk_bytes: int = 1024 * MIB
     """Of the repository's copy, of what its tests write, and of the traces."""
+
+
+def check_isolation(environment: Environment, source: str, *, is_allowed: bool) -> None:
+    """Raises ConfigError where this machine cannot isolate tests and its user has not allowed them all the same."""
+    enforced = NamespaceSandbox().enforced(sys.executable, environment.readable)
+    if not (enforced.is_isolated or is_allowed):
+        raise ConfigError(
+            f"tests of {source} do not run here, because this machine cannot isolate them: {enforced.sentence}",
+            fix=f"{source}.allow_unisolated=true runs them all the same, with your rights and your network",
+        )
 
 
 def record_tree(

@@ -18,6 +18,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -119,6 +120,12 @@ class Shard:
     """Shards in all."""
     max_frames: int
     """Longer traces would be dropped."""
+
+
+def lines_of(shard: Shard, name: str) -> Iterator[str]:
+    """A shard's lines of a file that `prepare` left."""
+    with (shard.folder / name).open(encoding="utf-8") as file:
+        yield from islice(file, shard.number, None, shard.count)
 
 
 Dealer = Callable[[random.Random], Work | None]

@@ -29,8 +29,8 @@ from opencwm.data.repositories import history
 from opencwm.data.repositories.episodes import Episode, EpisodeConfig, episodes_of
 from opencwm.data.repositories.licence import licence_of
 from opencwm.data.repositories.sources import Sources
-from opencwm.data.repositories.suite import Environment, SuiteLimits, record_tree
-from opencwm.data.sources.base import Dealer, Job, Package, Run, Say, Shard, Take, Work, key_of
+from opencwm.data.repositories.suite import Environment, SuiteLimits, check_isolation, record_tree
+from opencwm.data.sources.base import Dealer, Job, Package, Run, Say, Shard, Take, Work, key_of, lines_of
 from opencwm.errors import ConfigError, DataError
 from opencwm.sandbox import NamespaceSandbox
 from opencwm.trace.files import read_traces, replacing
@@ -119,7 +119,7 @@ class Repositories:
             except DataError as exc:  # one that git cannot read, or too large: the others are there
                 say(f"left out: {exc.sentence}")
         for python in dict.fromkeys(repository.python for repository in repositories):
-            self._check_isolation(_environment(python))
+            check_isolation(_environment(python), self.name, is_allowed=self.allow_unisolated)
         with replacing(folder / LIST) as partial:
             partial.write_text("".join(dump(asdict(each)) + "\n" for each in repositories))
         say(f"{len(repositories):,} repositories in {folder / LIST}")
@@ -146,22 +146,13 @@ class Repositories:
         except (ValueError, TypeError, AttributeError) as exc:
             raise ConfigError(f"{where} names no repository: {exc}", fix='write {"path": FOLDER}') from exc
 
-    def _check_isolation(self, environment: Environment) -> None:
-        enforced = NamespaceSandbox().enforced(sys.executable, environment.readable)
-        if not (enforced.is_isolated or self.allow_unisolated):
-            raise ConfigError(
-                f"tests of repositories do not run here, because this machine cannot isolate them: {enforced.sentence}",
-                fix="repositories.allow_unisolated=true runs them all the same, with your rights and your network",
-            )
-
     def files(self) -> tuple[str, ...]:
         return (LIST,)
 
     # -- once per shard
 
     def deal(self, shard: Shard) -> Dealer:
-        lines = (shard.folder / LIST).read_text(encoding="utf-8").splitlines()
-        dealt = iter(lines[shard.number :: shard.count])
+        dealt = lines_of(shard, LIST)
         max_frames = min(self.episodes.max_frames, shard.max_frames)
 
         def work(rng: random.Random) -> Work | None:

@@ -26,8 +26,8 @@ from opencwm.data.record import UNSTABLE, Recorded
 from opencwm.data.repositories.apart import Portion, record_portion
 from opencwm.data.repositories.episodes import Episode, EpisodeConfig, episodes_of
 from opencwm.data.repositories.sources import Sources
-from opencwm.data.repositories.suite import Environment, SuiteLimits
-from opencwm.data.sources.base import Dealer, Job, Package, Run, Say, Shard, Take, Work, key_of
+from opencwm.data.repositories.suite import Environment, SuiteLimits, check_isolation
+from opencwm.data.sources.base import Dealer, Job, Package, Run, Say, Shard, Take, Work, key_of, lines_of
 from opencwm.errors import ConfigError
 from opencwm.sandbox import NamespaceSandbox
 from opencwm.trace.files import replacing
@@ -98,13 +98,7 @@ class Suites:
                     about = {"package": place.package, "version": place.version, "licence": place.licence}
                     lines[_key(portion)] = dump({**asdict(portion), **about})
                     counts[place.package] += num_tests
-        environment = _environment()
-        enforced = NamespaceSandbox().enforced(sys.executable, environment.readable)
-        if not (enforced.is_isolated or self.allow_unisolated):
-            raise ConfigError(
-                f"packages' tests do not run here, because this machine cannot isolate them: {enforced.sentence}",
-                fix="suites.allow_unisolated=true runs them all the same, with your rights and your network",
-            )
+        check_isolation(_environment(), self.name, is_allowed=self.allow_unisolated)
         chosen = sorted(lines)[: self.portions]  # keys are hashes, which is chance enough
         with replacing(folder / LIST) as partial:
             partial.write_text("".join(lines[key] + "\n" for key in chosen), encoding="utf-8")
@@ -117,8 +111,7 @@ class Suites:
     # -- once per shard
 
     def deal(self, shard: Shard) -> Dealer:
-        lines = (shard.folder / LIST).read_text(encoding="utf-8").splitlines()
-        dealt = iter(lines[shard.number :: shard.count])
+        dealt = lines_of(shard, LIST)
         max_frames = min(self.episodes.max_frames, shard.max_frames)
 
         def work(rng: random.Random) -> Work | None:
