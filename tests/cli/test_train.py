@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from opencwm.cli import main
 from opencwm.data.build import build
 from opencwm.data.recipe import Recipe
 from opencwm.model import weights
@@ -34,6 +35,15 @@ def settings(tmp_path):
     own = ["data=data", "tokenizer=tok", "run=run"]
     small = ["model.hidden_size=32", "model.intermediate_size=64", "model.head_dim=16"]
     return [*own, *small, "loop.num_steps=2", "loop.seq_len=256", "loop.num_rows=1", "loop.compile=false"]
+
+
+def torchrun(folder, *argv):
+    """`opencwm train` in two processes."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    return subprocess.run(
+        [*launcher, "-m", "opencwm", "train", *argv],
+        cwd=folder, capture_output=True, text=True, timeout=240, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
 
 
 def test_two_steps_leave_a_model_and_a_run_goes_on_only_as_it_began(opencwm, settings, tmp_path):
@@ -85,11 +95,7 @@ def test_processes_under_torchrun_take_a_model_apart_and_put_it_together(setting
     settings = [each for each in settings if not each.startswith("model.")]
     settings += ["model=none", "start=start", "loop.num_rows=2", "loop.precision=bf16", "loop.log_every=1"]
     settings += ["loop.optim.lr=0", "loop.optim.adam_lr=0"]
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    done = subprocess.run(
-        [*torchrun, "-m", "opencwm", "train", "nano", *settings, "--json"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=240, env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    done = torchrun(tmp_path, "nano", *settings, "--json")
     assert done.returncode == 0, done.stderr
     records = [json.loads(line) for line in done.stdout.splitlines()]
     assert [record["event"] for record in records] == ["start", "step", "step", "end"]
@@ -105,3 +111,49 @@ def test_processes_under_torchrun_take_a_model_apart_and_put_it_together(setting
         for name, parameter in model.named_parameters()
         for key in (["momentum"] if ".layers." in name and parameter.ndim == 2 else ["exp_avg", "exp_avg_sq", "step"])
     }
+
+
+def said_once(done, sentence):
+    assert done.returncode == 1  # torchrun's, whatever its processes end with
+    assert "exitcode  : 2" in done.stderr
+    assert [line for line in done.stderr.splitlines() if line.startswith("error: ")] == [f"error: {sentence}"]
+    assert done.stderr.count("Traceback") == 1  # torchrun's own
+    assert done.stdout == ""
+    return True
+
+
+def test_under_torchrun_a_mistake_that_all_find_is_said_once(tmp_path):
+    assert said_once(torchrun(tmp_path, "nano", "--nosuch"), "no such option: --nosuch")
+
+
+def test_under_torchrun_a_mistake_that_one_finds_is_said_once_while_the_others_wait_for_it(settings, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json").write_text('{"loop.seed": 1}')
+    settings = [each for each in settings if not each.startswith("loop.num_rows")]
+    done = torchrun(tmp_path, "nano", *settings, "loop.num_rows=2")
+    differing = next(line for line in done.stderr.splitlines() if line.startswith("error: "))
+    assert "loop.seed" in differing
+    assert said_once(done, differing.removeprefix("error: "))
+
+
+@pytest.fixture
+def second_of_two(monkeypatch):
+    for name, value in {"TORCHELASTIC_RUN_ID": "any", "WORLD_SIZE": "2", "RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_a_process_that_torchrun_leaves_alone_says_what_it_knows(second_of_two, monkeypatch, capsys):
+    waited = []
+    monkeypatch.setattr(main.time, "sleep", waited.append)
+    assert main.run(["train", "nosuch"]) == 2
+    assert "no train recipe" in capsys.readouterr().err
+    assert waited == [main.PATIENCE_S]
+
+
+@pytest.mark.parametrize("argv", [["nano", "--profile"], ["scaling-laws"]], ids=" ".join)
+def test_what_is_for_one_process_is_refused_in_two(argv, second_of_two, monkeypatch, capsys):
+    monkeypatch.setattr(main, "PATIENCE_S", 0)
+    assert main.run(["train", *argv]) == 2
+    said = capsys.readouterr().err
+    assert "is for one process, torchrun started 2" in said
+    assert "leave torchrun out" in said

@@ -9,7 +9,9 @@ need when they run, so that `--help` answers at once.
 
 import os
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -21,6 +23,10 @@ from opencwm.errors import OpenCWMError
 
 STOPPED = 130
 """The status after Ctrl-C, as shells have it; typer returns it too."""
+TORCHRUN = "TORCHELASTIC_RUN_ID"
+"""What torchrun sets in the processes that it starts, beside RANK."""
+PATIENCE_S = 10.0
+"""How long such a process waits for the first one to speak."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -64,7 +70,8 @@ def run(argv: Sequence[str]) -> int:
     """Do what `argv` says; the exit status."""
     own = list(argv[: argv.index("--")] if "--" in argv else argv)
     try:
-        status = app(list(argv), standalone_mode=False)
+        with _one_voice():
+            status = app(list(argv), standalone_mode=False)
         sys.stdout.flush()
         return _stopped() if status == STOPPED else status if isinstance(status, int) else 0
     except OpenCWMError as error:
@@ -75,15 +82,37 @@ def run(argv: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        if not hasattr(error, "format_message"):  # how typer's own usage errors are told apart, whatever their class
+        if not _is_usage(error):
             raise
         sentence = _usage(error)
         return _report(sentence, _help_line(error), 2, is_json="--json" in own) if sentence else 2  # help was shown
 
 
+@contextmanager
+def _one_voice() -> Iterator[None]:
+    """Of the processes that torchrun started, the first one says what is wrong, for all.
+
+    torchrun ends the others when one has failed. They wait for that; one that is still there after its patience knows
+    something of its own, and says it. What is not an error of ours waits longest: it may be a connection that another
+    process left.
+    """
+    try:
+        yield
+    except Exception as error:
+        if TORCHRUN in os.environ:
+            is_ours = isinstance(error, OpenCWMError) or _is_usage(error)
+            is_first = os.environ.get("RANK") == "0"
+            time.sleep(2 * PATIENCE_S if not is_ours else 0 if is_first else PATIENCE_S)
+        raise
+
+
 def _stopped() -> int:
     print("stopped", file=sys.stderr)
     return STOPPED
+
+
+def _is_usage(error: Exception) -> bool:
+    return hasattr(error, "format_message")  # how typer's own errors are told apart, whatever their class
 
 
 def _usage(error: Any) -> str:

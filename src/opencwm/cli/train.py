@@ -55,9 +55,11 @@ def train(
         print(json.dumps(asdict(config), indent=1, default=str))
         return
     if isinstance(config, ScalingConfig):
+        refuse_many("a search of scaling laws")
         show_laws(config, as_json=as_json)
         return
     if profile:
+        refuse_many("--profile")
         show_profile(config, as_json=as_json)
         return
     with together(config.loop.parallel, config.loop.device) as processes:
@@ -74,6 +76,14 @@ def train(
         _, progress = run_stage(config, log=log, stop=stop_on_interrupt(), processes=processes)
         if processes.is_first:
             show_end(config.run / "model", progress, as_json=as_json)
+
+
+def refuse_many(work: str) -> None:
+    """Raises ConfigError where torchrun started more processes than this one."""
+    from opencwm.train.parallel import num_started
+
+    if num_started() > 1:
+        raise ConfigError(f"{work} is for one process, torchrun started {num_started()}", fix="leave torchrun out")
 
 
 def show_end(model: Path, progress: "Progress", *, as_json: bool) -> None:

@@ -12,6 +12,7 @@ one. Not here: pipelines, context parallelism, replicas of shards.
 """
 
 import logging
+import os
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -104,6 +105,11 @@ class Processes:
 
 
 ALONE = Processes()
+
+
+def num_started() -> int:
+    """How many processes torchrun started; 1 without it."""
+    return int(os.environ["WORLD_SIZE"]) if dist.is_torchelastic_launched() else 1
 
 
 @contextmanager
