@@ -12,6 +12,7 @@ from opencwm.data.record import Recorded, record_many
 from opencwm.data.sources.base import Job, Package, Run, Take, Work
 from opencwm.data.sources.generated import Generated
 from opencwm.data.stages import Guard, Planned, Tally, clean, kept
+from opencwm.data.stages import recorded as record_stage
 from opencwm.trace.text import render_text
 
 RECIPE = Recipe(max_frames=20, max_tokens=400)
@@ -103,14 +104,17 @@ def test_code_without_a_permissive_licence_stays_out():
     assert len(list(clean([(theirs, 1)], dataclasses.replace(NO_GUARD, any_licence=True), Tally()))) == 1
 
 
-def test_what_was_lost_before_is_not_run_again():
-    stage = [planned(COUNT, "count(2)", "count(3)")]
+def test_what_was_lost_before_is_run_again_among_the_others_and_dropped():
+    stage = [planned(COUNT, "count(4)", "count(5)")]
     ((_, job), _) = next(clean(stage, NO_GUARD, Tally()))
     tally, guard = Tally(), dataclasses.replace(NO_GUARD, lost={job.keys[0]: "time"})
-    ((_, job), _) = next(clean(stage, guard, tally))
-    assert [run.call for run in job.work.runs] == ["count(3)"]
+    cleaned = list(clean(stage, guard, tally))
+    assert [run.call for run in cleaned[0][0][1].work.runs] == ["count(4)", "count(5)"]
+    (row, _), *more = kept(record_stage(cleaned, RECIPE), RECIPE, guard, tally)
+    assert not more
+    assert row.row.trace_id == job.keys[1]
     assert tally.dropped == {"time": 1}
-    assert list(tally.losses.values()) == ["time"]
+    assert tally.losses == {job.keys[0]: "time"}
 
 
 @pytest.mark.parametrize("cause", ["unstable: two recordings differ", "memory: MemoryError"])

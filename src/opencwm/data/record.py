@@ -34,7 +34,7 @@ CHILD = Path(recording.__file__).parent / "child.py"
 WRAPPER = "\ndef main():  # << START_OF_TRACE\n    return "
 BATCH_SIZE = 512
 """Starting a guarded child takes about as long as recording twenty small programs."""
-BATCH_WALL_S = 120.0
+BATCH_WALL_S = 600.0
 """Wall clock of a child; what it has done by then is kept, so this only has to be long for one program."""
 STARTUP_S = 20.0
 """What a child may need beyond its program's own time, on a loaded machine."""

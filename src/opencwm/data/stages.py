@@ -83,7 +83,7 @@ class Guard:
     """Of benchmark items."""
     lost: Mapping[str, str] = field(default_factory=dict)
     """Keys that an earlier attempt at this shard lost to an accidental cause (`record.ACCIDENTAL`), with the cause:
-    they stay out, so that the shard comes out as it did."""
+    they stay out, whatever becomes of them now, so that the shard comes out as it did."""
     any_licence: bool = False
     """Whether code comes in that has a licence which is not permissive."""
 
@@ -104,8 +104,9 @@ def plan(recipe: Recipe, shard: Shard, start: int = 0) -> Iterator[tuple[Planned
 
 
 def clean(stage: Iterable[tuple[Planned, int]], guard: Guard, tally: Tally) -> Iterator[tuple[Cleaned, int]]:
-    """Drop duplicates, held-out programs, what is contaminated with a benchmark item, what has no permissive licence,
-    and what an earlier attempt lost."""
+    """Drop duplicates, held-out programs, what is contaminated with a benchmark item and what has no permissive licence.
+    What an earlier attempt lost is run again, and dropped afterwards: programs share processes, and the others shall
+    find what they found."""
     seen: set[str] = set()
     for planned, state in stage:
         work = planned.work
@@ -121,10 +122,7 @@ def clean(stage: Iterable[tuple[Planned, int]], guard: Guard, tally: Tally) -> I
                 tally.dropped["duplicate"] += 1
                 continue
             seen.add(key)
-            if key in guard.lost:
-                tally.lose(key, guard.lost[key])
-            else:
-                new.append((key, run))
+            new.append((key, run))
         if new:
             work = dataclasses.replace(work, runs=tuple(run for _, run in new))
             yield (planned.source, Job(work=work, keys=tuple(key for key, _ in new), lost=guard.lost)), state

@@ -9,6 +9,7 @@ import pytest
 
 from opencwm.data.build import build
 from opencwm.data.recipe import Recipe
+from opencwm.data.repositories import suite as suite_module
 from opencwm.data.sources import repositories as module
 from opencwm.data.sources.base import Job, Shard
 from opencwm.data.sources.generated import Generated
@@ -220,7 +221,7 @@ def test_what_cannot_be_read_is_one_sentence(tmp_path, monkeypatch, line, senten
 def test_without_isolation_strangers_tests_are_refused_unless_the_user_says_so(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     refused = partial(NamespaceSandbox, probe=lambda: Kernel(is_root=False, refused={"network": "not here"}))
-    monkeypatch.setattr(module, "NamespaceSandbox", refused)
+    monkeypatch.setattr(suite_module, "NamespaceSandbox", refused)
     source = Repositories(weight=1.0, places=(".",))
     with pytest.raises(ConfigError, match="cannot isolate them: network not isolated"):
         source.prepare(tmp_path, lambda line: None)

@@ -9,8 +9,8 @@ from functools import partial
 import pytest
 
 from opencwm.data.recipe import Recipe
+from opencwm.data.repositories import suite as suite_module
 from opencwm.data.repositories.episodes import EpisodeConfig
-from opencwm.data.sources import suites as module
 from opencwm.data.sources.base import Job, Shard
 from opencwm.data.sources.suites import LIST, Suites
 from opencwm.errors import ConfigError
@@ -199,7 +199,7 @@ def test_files_with_many_tests_are_cut_into_parts(packages, tmp_path):
 
 def test_code_that_cannot_be_isolated_does_not_run(packages, tmp_path, monkeypatch):
     refused = partial(NamespaceSandbox, probe=lambda: Kernel(is_root=False, refused={"network": "not here"}))
-    monkeypatch.setattr(module, "NamespaceSandbox", refused)
+    monkeypatch.setattr(suite_module, "NamespaceSandbox", refused)
     source = dataclasses.replace(SOURCE, places=(str(packages),))
     with pytest.raises(ConfigError, match="cannot isolate"):
         source.prepare(tmp_path, lambda line: None)

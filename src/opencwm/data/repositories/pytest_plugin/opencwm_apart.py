@@ -7,11 +7,13 @@ costs itself: it is lost, and the tests after it run in a new one. Those that ar
 new process begins there, too, so that the other tests find what they found before. Of the tests that are collected,
 those of one part run. What is lost goes to a file, a line each: {"test", "cause"}.
 
-Chance is made to repeat itself: a generator without a seed has one. Needs `fork`.
+Chance is made to repeat itself: a generator without a seed has one, and the cyclic garbage of a test is collected when
+it is over, not at some line of a later one. Needs `fork`.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import random
@@ -40,6 +42,9 @@ def pytest_collection_modifyitems(items: list[Any]) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: Any) -> bool:
     known = frozenset(JOB["known"])
+    gc.disable()
+    gc.collect()
+    gc.freeze()  # what is there now need not be looked through after every test
     batch: list[Any] = []
     for item in [*session.items, None]:
         if item is not None and item.nodeid not in known:
@@ -87,6 +92,7 @@ def _run_here(items: list[Any], ours: int) -> None:
     try:
         os.setsid()
         for item, after in zip(items, [*items[1:], None]):  # noqa: B905
+            gc.collect()
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=after)
             os.write(ours, b".")
     finally:
