@@ -48,6 +48,20 @@ def count():
     return last
 
 
+def left(ring):
+    yield ring
+
+
+def many():
+    # leaves a generator behind that nothing but the collector of garbage ends, and gives it reason to come
+    ring = []
+    ring.append(left(ring))
+    next(ring[0])
+    del ring
+    lists = [[] for _ in range(3_000)]
+    return len(lists)
+
+
 def forever():
     n = 0
     while True:
@@ -92,6 +106,10 @@ def test_g_after_the_hang():
 
 def test_h_budget():
     core.forever()
+
+
+def test_i_garbage():
+    assert core.many() == 3_000
 """
 OUTSIDE = "import socket\n\n\ndef test_net():\n    assert socket\n"
 SOURCE = Suites(
@@ -148,7 +166,7 @@ def test_a_portion_holds_the_tests_that_stay_inside_the_process(recorded):
     (portion,) = [json.loads(line) for line in (folder / LIST).read_text().splitlines()]
     assert portion["files"] == ["calc/tests/test_core.py"]
     assert (portion["package"], portion["version"], portion["licence"]) == ("calc", "1.0", "MIT")
-    assert lines == ["1 of 1 portions of 8 tests (calc 8 ...)"]
+    assert lines == ["1 of 1 portions of 9 tests (calc 9 ...)"]
 
 
 def test_functions_of_a_package_are_recorded_where_it_lies(recorded):
@@ -178,6 +196,13 @@ def test_only_the_calls_that_differ_are_unstable(recorded):
     assert not any(take.origin.endswith(":place_of") for take in takes if take.result.trace is not None)
     halves = [take.result.trace for take in takes if take.origin.endswith(":halves")]
     assert any(trace.header["test"]["id"].endswith("test_b_place") for trace in halves)
+
+
+def test_garbage_is_not_collected_at_some_line_of_a_test(recorded):
+    _, _, takes, _ = recorded
+    (trace,) = (take.result.trace for take in takes if take.origin.endswith(":many"))
+    assert trace.frames[-1].value == "3000"
+    assert not any(frame.event == "exception" for frame in trace.frames)
 
 
 def test_a_rebuild_that_knows_what_was_lost_takes_the_same(recorded):
