@@ -104,7 +104,7 @@ def plan(recipe: Recipe, shard: Shard, start: int = 0) -> Iterator[tuple[Planned
 
 
 def clean(stage: Iterable[tuple[Planned, int]], guard: Guard, tally: Tally) -> Iterator[tuple[Cleaned, int]]:
-    """Drop duplicates, held-out programs, what is contaminated with a benchmark item and what has no permissive licence.
+    """Drop duplicates, held-out programs, what is contaminated with a benchmark item, what has no permissive licence.
     What an earlier attempt lost is run again, and dropped afterwards: programs share processes, and the others shall
     find what they found."""
     seen: set[str] = set()
