@@ -1,13 +1,14 @@
 """Random programs, as they are generated and mutated, recorded by both engines and by the oracle: all must agree.
 
-    python tests/trace/recording/fuzz.py [--programs 1000] [--seed 0] [--pythons 3.11 3.12 3.13] [--asan] [--valgrind]
+    python tests/trace/recording/fuzz.py [--programs 1000] [--values 1000] [--seed 0] [--pythons 3.11 3.12] [--asan]
     python tests/trace/recording/fuzz.py --leaks [--frames 1000000]
 
     generate, mutate --> jobs.json --interpreter -I fuzz.py --child--> differences, or a crash
 
-`--asan` builds the extension with AddressSanitizer and loads it with its library, under `PYTHONMALLOC=malloc`, so that
-every access beyond or after an object is an error; `--leaks` records the same programs again and again and tells by how
-much the process has grown per thousand frames. Exit status 1 where anything differs, crashes or grows.
+`--asan` builds the extension with AddressSanitizer (and the one for undefined behaviour) and loads it with its library,
+under `PYTHONMALLOC=malloc`, so that every access beyond or after an object is an error; `--leaks` records the same
+programs again and again and tells by how much the process has grown per thousand frames. Exit status 1 where anything
+differs, crashes or grows.
 """
 
 import argparse
@@ -51,14 +52,17 @@ def main():
     parser.add_argument("--programs", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--pythons", nargs="+", default=["3.11", "3.12", "3.13"])
+    parser.add_argument("--values", type=int, default=0, help="programs about values, see value_programs.py")
     parser.add_argument("--asan", action="store_true")
     parser.add_argument("--leaks", action="store_true")
     parser.add_argument("--frames", type=int, default=1_000_000)
     arguments = parser.parse_args()
     sys.path.insert(0, str(HERE.parents[1]))
     import interpreters
+    from value_programs import value_program
 
     jobs = programs(arguments.seed, 40 if arguments.leaks else arguments.programs)
+    jobs += [value_program(arguments.seed * 1_000_003 + i) for i in range(arguments.values)]
     is_wrong = False
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "jobs.json")
@@ -214,12 +218,15 @@ def stop(*_):
 STOPPED = []
 
 
+SANITIZED = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-g", "-O1", "-UNDEBUG"]
+
+
 def load(asan_folder):
     sys.path[:0] = [str(TRACE), str(HERE)]
     from recording import native
 
     if asan_folder:
-        native._FLAGS[:] = [*native._FLAGS, "-fsanitize=address", "-g", "-O1", "-UNDEBUG"]
+        native._FLAGS[:] = [*native._FLAGS, *SANITIZED]
         native.load(native.build(asan_folder))
     else:
         native.load(native.build())
@@ -251,7 +258,7 @@ def child(path, asan_folder):
             print(f"--- program {i}: {call}\n{source}\n{difference}", flush=True)
     asan = ", AddressSanitizer" if asan_folder else ""
     print(f"Python {sys.version.split()[0]}{asan}: " + ", ".join(f"{n:,} {name}" for name, n in counts.items()))
-    return 1 if counts["differ"] else 0
+    return 1 if counts["differ"] or not counts["frames"] else 0
 
 
 def compared(source, call, options, counts):
@@ -263,10 +270,6 @@ def compared(source, call, options, counts):
         found.append((trace, output))
     (ours, our_output), (native, native_output) = found
     counts["frames"] += len(native.frames)
-    ignored = ("engine", "mechanism")
-    headers = [{k: v for k, v in trace.header.items() if k not in ignored} for trace in (ours, native)]
-    if headers[0] != headers[1]:
-        return "\n".join(f"{k}: {v!r}, native {headers[1][k]!r}" for k, v in headers[0].items() if v != headers[1][k])
     our_output, native_output = (ADDRESS.sub("0x", text) for text in (our_output, native_output))
     if our_output != native_output:
         return f"printed {our_output[-300:]!r}, native {native_output[-300:]!r}"
@@ -274,6 +277,10 @@ def compared(source, call, options, counts):
     for one, other in zip(*frames):  # noqa: B905
         if one != other:
             return f"{one}\n{other}"
+    ignored = ("engine", "mechanism")
+    headers = [{k: v for k, v in trace.header.items() if k not in ignored} for trace in (ours, native)]
+    if headers[0] != headers[1]:
+        return "\n".join(f"{k}: {v!r}, native {headers[1][k]!r}" for k, v in headers[0].items() if v != headers[1][k])
     if sys.version_info < (3, 12) and ours.outcome in ("returned", "raised") and len(options) == 1:
         counts["against the oracle"] += 1
         return against_oracle(source, call, ours.frames)

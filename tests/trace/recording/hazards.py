@@ -849,6 +849,39 @@ def run():
     options={"max_frames": 10000, "max_bytes": 10000000},
 )
 hazard(
+    "hooks",
+    "threads that take the main thread's trace function for their own",
+    """
+import collections, sys, threading
+
+def work(n):
+    out = []
+    for i in range(n):
+        counts = collections.Counter(a=i)
+        out = [*out[-3:], counts["a"]]
+    return out
+
+def take(hook, out):
+    sys.settrace(hook)
+    out.append(work(150))
+
+def run():
+    interval, out = sys.getswitchinterval(), []
+    sys.setswitchinterval(1e-5)
+    threads = [threading.Thread(target=take, args=(sys.gettrace(), out)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    out.append(work(150))
+    for thread in threads:
+        thread.join()
+    sys.setswitchinterval(interval)
+    return out
+""",
+    shows={"i": [str(i) for i in range(150)]},
+    options={"full_after_return": False},
+    outcome="returned or displaced",
+)
+hazard(
     "monkey",
     "the program replaces builtins and the clock",
     """

@@ -14,10 +14,10 @@ from opencwm.trace.recording.recorder import record_source
 
 def test_generated_and_mutated_programs():
     path = Path(fuzz.__file__)
-    argv = [sys.executable, path, "--programs", "40", "--seed", "5", "--pythons", "3.11", "3.13"]
+    argv = [sys.executable, path, "--programs", "24", "--values", "24", "--seed", "5", "--pythons", "3.11", "3.13"]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "40 programs" in done.stdout
+    assert "48 programs" in done.stdout
     assert ", 0 differ" in done.stdout
 
 

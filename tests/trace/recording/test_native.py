@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import types
 import weakref
 from pathlib import Path
 
@@ -119,3 +120,86 @@ def test_a_recording_leaves_nothing_behind():
     finally:
         if is_collecting:
             gc.enable()
+
+
+DROPPED = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from recording import native
+from recording.recorder import Recorder
+
+def f(n):
+    return [n]
+
+def g(is_late):
+    recorder = Recorder(scope=[__file__], engine="native").__enter__()
+    if is_late:
+        f(1)
+    recorder = None
+    return f(2)
+
+kept = [g(False), g(True), f(3)]
+if native._MONITORING is not None:
+    assert native._free_tool() == 4
+at_exit = Recorder(scope=[__file__], engine="native").__enter__()
+print(kept)
+"""
+
+
+@pytest.mark.parametrize("version", interpreters.GOLDEN)
+def test_a_recorder_that_is_dropped_leaves_the_program_alone(version, tmp_path):
+    (tmp_path / "dropped.py").write_text(DROPPED)
+    argv = [interpreters.need(version), "-B", tmp_path / "dropped.py", CHILD.parents[1]]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[[2], [2], [3]]\n", "")
+
+
+def same(value):
+    return value
+
+
+def value_by(engine, value):
+    with Recorder(scope=[__file__], engine=engine) as recorder:
+        same(value)
+    return recorder.trace.frames[-1].value
+
+
+def test_what_an_instance_holds_beyond_the_cut_is_counted_alike():
+    value = types.SimpleNamespace(**{f"a{i}": i for i in range(66)})
+    vars(value)[1] = 2
+    assert value_by("native", value) == value_by("python", value)
+    assert value_by("native", value).endswith(" a63=63 ...(+2)>")
+
+
+CHANGED = """
+import collections, dataclasses, sys
+sys.path.insert(0, sys.argv[1])
+from recording.recorder import Recorder
+
+def same(value):
+    return value
+
+def recorded(engine, value):
+    with Recorder(scope=[__file__], engine=engine) as recorder:
+        same(value)
+    return recorder.trace.frames[-1].value
+
+fields = ("_fields", ("a", 3)), ("_fields", 5), ("__dataclass_fields__", None)
+for name, to in (("__qualname__", "A"), ("__name__", "B"), *fields):
+    point, pair = dataclasses.make_dataclass("Point", ["x"]), collections.namedtuple("Pair", "a b")
+    for value in point([1]), pair(1, [2]):
+        getattr(type(value), "nothing", None)  # looked up in, a class has a version
+        before = recorded("native", value)
+        assert before == recorded("python", value), before
+        setattr(type(value), name, to)
+        after = recorded("native", value), recorded("python", value)
+        assert after[0] == after[1], (name, to, *after)
+"""
+
+
+@pytest.mark.parametrize("version", interpreters.GOLDEN)
+def test_a_class_that_is_changed_between_two_recordings(version, tmp_path):
+    (tmp_path / "changed.py").write_text(CHANGED)
+    argv = [interpreters.need(version), "-B", tmp_path / "changed.py", CHILD.parents[1]]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -140,7 +140,8 @@ class Sub(Pair):
 
 
 SAME_AS_REPR = [
-    Color.RED, Color.PAIR, Level.LOW, Mode.READ, Mode.READ | Mode.WRITE, Point(1), Point([Point("a")], {1: Color.RED}),
+    Color.RED, Color.PAIR, Level.LOW, Mode.READ, Mode.READ | Mode.WRITE, Mode(0), Mode(7), Point(1),
+    Point([Point("a")], {1: Color.RED}),
     Slotted((1,)), Pair(1, [2]), Typed(1, []), Sub(1, 2), collections.namedtuple("Empty", "")(), decimal.Decimal("NaN"),
     fractions.Fraction(1, 3), uuid.UUID(int=7), datetime.timezone(datetime.timedelta(hours=2), "CEST"), -0.0, math.nan,
     datetime.datetime(2020, 1, 1, fold=1, tzinfo=datetime.UTC), datetime.time(1, 2, fold=1), set(), frozenset(),
@@ -199,6 +200,23 @@ class HostileList(list):
     __repr__ = __iter__ = __len__ = __getitem__ = __eq__ = fail
 
 
+class HostileDict(dict):
+    def fail(self, *_):
+        raise AssertionError("code of the program's ran in the writer")
+
+    __repr__ = __iter__ = __len__ = __getitem__ = __eq__ = keys = items = values = fail
+
+
+class HostileInt(int):
+    def __repr__(self):
+        raise AssertionError("code of the program's ran in the writer")
+
+
+class HostileFlag(HostileInt, enum.Flag):
+    READ = 1
+    WRITE = 2
+
+
 class HostileKey:
     armed = False
 
@@ -218,6 +236,13 @@ def test_no_code_of_the_program_runs():
     shown = [text(object.__new__(hostile)), text(hostile)]
     assert shown == ["<Strange>", "<class Strange>"]
     assert text(ValueError(Hostile(a=1))) == "ValueError(<Hostile a=1>)"
+    odd = Derived.__new__(Derived)
+    odd.__dict__ = HostileDict(a=1)
+    assert text([odd]) == "[<Derived a=1>]"
+    assert [text(flag) for flag in (HostileFlag.READ, HostileFlag(3))] == [
+        "<HostileFlag.READ: <HostileInt 1>>",
+        "<HostileFlag.READ|WRITE: 3>",
+    ]
     keyed = collections.OrderedDict([(HostileKey(), 1)]), {HostileKey(): 1}, {HostileKey()}
     HostileKey.armed = True
     try:

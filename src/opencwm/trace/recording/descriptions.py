@@ -32,9 +32,9 @@ descriptor), the fields of a dataclass or named tuple."""
 
 def describe(cls: type) -> Description:
     """How `native.c` may write the instances of a class: by one of its kinds, or not at all ("other")."""
-    handler = handler_of(cls)
-    form = getattr(handler, "form", None)
     try:
+        handler = handler_of(cls)
+        form = getattr(handler, "form", None)
         if form is not None:
             return _described(form)
         if cls is Fraction:
@@ -43,7 +43,7 @@ def describe(cls: type) -> Description:
         kind = _KINDS.get(id(handler)) or _KINDS.get(id(cls), "other")
         opened = {"constant": "<{}>", "exception": "{}("}.get(kind, "").format(class_name(cls))
         return kind, opened.encode(), None, False, (), ()
-    except UnicodeEncodeError:
+    except Exception:  # a class that was tampered with, a name that is no UTF-8: `values.Writer` says what is wrong
         return _OTHER
 
 

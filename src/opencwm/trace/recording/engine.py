@@ -19,6 +19,7 @@ import opcode
 import sys
 import threading
 from json.encoder import encode_basestring
+from threading import get_ident
 from time import monotonic
 from types import FrameType
 from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
@@ -322,6 +323,7 @@ class ThreadEngine:
         self.engine = engine
         self.tape = Tape(engine.budget)
         self.writer = engine.writer
+        self.ident = get_ident()
         self.stack: List[Activation] = []
         self.is_live = True
 
@@ -329,6 +331,8 @@ class ThreadEngine:
         """The global trace function: a new frame of the interpreter."""
         if event != "call" or not self.is_live:
             return None
+        if self.ident != get_ident():
+            return self.engine.elsewhere(py_frame)
         try:
             info = self.engine.scope.info_of(py_frame.f_code)
             if info is None:
@@ -395,6 +399,7 @@ class SettraceEngine:
     def start(self) -> None:
         self._before = (sys.gettrace(), getattr(threading, "_trace_hook", None))
         threading.settrace(self._on_new_thread)
+        self._main.ident = get_ident()
         sys.settrace(self._main.on_event)
 
     def stop(self) -> bool:
@@ -417,6 +422,15 @@ class SettraceEngine:
         thread.is_live = self._main.is_live
         sys.settrace(thread.on_event)
         return thread.on_event(py_frame, event, arg)
+
+    def elsewhere(self, py_frame: FrameType) -> Any:
+        """A call in a thread whose trace function the program has made one of another thread's."""
+        self.was_displaced = True
+        thread = next((thread for thread in reversed(self.threads) if thread.ident == get_ident()), None)
+        if thread is None:
+            return self._on_new_thread(py_frame, "call", None)
+        sys.settrace(thread.on_event)
+        return thread.on_event(py_frame, "call", None)
 
     def over_budget(self) -> None:
         self.end()

@@ -13,6 +13,7 @@ import dataclasses
 import enum
 import functools
 import itertools
+import sys
 import threading
 import types
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
@@ -128,7 +129,7 @@ def _described(cls: type, mro: Tuple[type, ...]) -> Optional[Handler]:
         return None
     if any(own_repr is known for known in _ENUM_REPRS):
         return _enum_handler(cls, mro)
-    if any(own_repr is known for known in _FLAG_REPRS):
+    if any(own_repr is known for known in _COMPUTED_REPRS):
         return by_repr(own_repr)
     if inherits(mro, tuple) and own_repr.__code__ is _NAMED_TUPLE_CODE:
         return _named_tuple_handler(cls, owner)
@@ -139,11 +140,11 @@ def _described(cls: type, mro: Tuple[type, ...]) -> Optional[Handler]:
     return None
 
 
+_FLAG_REPR = enum.Flag.__dict__["__repr__"]
 _ENUM_REPRS = [enum.Enum.__dict__["__repr__"]]
-_FLAG_REPRS = [enum.Flag.__dict__["__repr__"]] + [
-    getattr(enum, name) for name in ("global_enum_repr", "global_flag_repr") if hasattr(enum, name)
-]
+_COMPUTED_REPRS = [getattr(enum, name) for name in ("global_enum_repr", "global_flag_repr") if hasattr(enum, name)]
 """Written by the standard library from the members' names and numbers alone."""
+(_ENUM_REPRS if sys.version_info >= (3, 11) else _COMPUTED_REPRS).append(_FLAG_REPR)
 
 
 def _enum_handler(cls: type, mro: Tuple[type, ...]) -> Handler:
@@ -151,9 +152,10 @@ def _enum_handler(cls: type, mro: Tuple[type, ...]) -> Handler:
 
     def handler(value: Any, limit: Optional[int]) -> Shape | str:
         found = dict(state(value))
-        if type(found.get("_name_")) is not str or "_value_" not in found:
+        name = found.get("_name_", value)
+        if (type(name) is not str and name is not None) or "_value_" not in found:
             return nameless(value, limit)
-        opened = "<{}.{}: ".format(class_name(cls), found["_name_"])
+        opened = "<{}.{}: ".format(class_name(cls), name) if name is not None else "<{}: ".format(class_name(cls))
         return (opened, iter((("", found["_value_"]),)), ">", 0, "...")
 
     setattr(handler, "form", Form("enum", "<{}.".format(class_name(cls)), ("_name_", "_value_"), state))  # noqa: B010

@@ -342,6 +342,7 @@ typedef struct {
 typedef struct Thread {
     PyObject_HEAD
     Engine *engine;
+    uint64_t id; /* of the interpreter's thread state; 0: not attached */
     bool is_live;
     bool was_displaced; /* for a while: frames are missing */
     bool is_odd;        /* some text holds lone surrogates */
@@ -454,6 +455,10 @@ static PyObject *heap_name(PyTypeObject *type) { /* borrowed */
     return type->tp_flags & Py_TPFLAGS_HEAPTYPE ? ((PyHeapTypeObject *)type)->ht_name : NULL;
 }
 
+static PyObject *heap_qualified_name(PyTypeObject *type) { /* borrowed */
+    return type->tp_flags & Py_TPFLAGS_HEAPTYPE ? ((PyHeapTypeObject *)type)->ht_qualname : NULL;
+}
+
 static Kind kind_of(PyObject *name) {
     for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++)
         if (name != Py_None && PyUnicode_CompareWithASCIIString(name, KINDS[i].name) == 0) return KINDS[i].kind;
@@ -519,7 +524,7 @@ static Class *class_add(Engine *e, PyTypeObject *type, Kind kind, Form *form) {
 static struct Described {
     PyTypeObject *type; /* borrowed, perhaps dead */
     unsigned int version;
-    PyObject *name;
+    PyObject *name, *qualified_name; /* no new version where these change */
     Form *form;
 } described[NUM_DESCRIBED];
 
@@ -536,7 +541,8 @@ static unsigned int version_of(PyTypeObject *type) { return type->tp_flags & Py_
 
 static Class *class_new(Engine *e, PyTypeObject *type) {
     struct Described *known = described_slot(type);
-    if (known && known->type == type && known->version == version_of(type) && known->name == heap_name(type))
+    if (known && known->type == type && known->version == version_of(type) && known->name == heap_name(type) &&
+        known->qualified_name == heap_qualified_name(type))
         return class_add(e, type, known->form->kind, known->form);
     PyObject *said = PyObject_CallOneArg(e->describe, (PyObject *)type);
     if (said == NULL) return NULL;
@@ -548,6 +554,7 @@ static Class *class_new(Engine *e, PyTypeObject *type) {
         known->type = type;
         known->version = version_of(type);
         Py_XSETREF(known->name, Py_XNewRef(heap_name(type)));
+        Py_XSETREF(known->qualified_name, Py_XNewRef(heap_qualified_name(type)));
         form->num_users++;
         form_drop(known->form);
         known->form = form;
@@ -574,7 +581,7 @@ typedef struct {
     Py_ssize_t size, pos;
 } Attributes;
 
-/* False: they are not to be had. */
+/* False: they are not to be had. Else all keys are of exactly str. */
 static bool attributes_of(PyObject *value, Attributes *a) {
     PyTypeObject *type = Py_TYPE(value);
     memset(a, 0, sizeof *a);
@@ -600,7 +607,7 @@ static bool attributes_of(PyObject *value, Attributes *a) {
     }
     if (a->dict != NULL) {
         a->size = PyDict_GET_SIZE(a->dict);
-        return PyDict_CheckExact(a->dict);
+        return PyDict_CheckExact(a->dict) && DK_IS_UNICODE(((PyDictObject *)a->dict)->ma_keys);
     }
     if (a->values != NULL) {
         PyDictKeysObject *keys = ((PyHeapTypeObject *)type)->ht_cached_keys;
@@ -749,7 +756,7 @@ typedef struct {
     void *at; /* the block of a deque, the node of an OrderedDict */
     Attributes attributes, start;
     Label label;     /* of an enum's member, of a defaultdict's factory */
-    bool is_wrapped; /* that one stands in <> */
+    bool is_wrapped; /* it stands in <> */
 } Parts;
 
 static inline PyObject *slot_of(PyObject *value, const Slot *slot) { return *(PyObject **)((char *)value + slot->offset); }
@@ -763,7 +770,7 @@ static PyObject *field_of(Parts *x, PyObject *name) {
     if (attributes_next(&x->attributes, &key, &item) && key == name) return item;
     x->attributes = x->start;
     while (attributes_next(&x->attributes, &key, &item))
-        if (key == name || (PyUnicode_CheckExact(key) && PyUnicode_Compare(key, name) == 0)) return item;
+        if (key == name || PyUnicode_Compare(key, name) == 0) return item;
     return NULL;
 }
 
@@ -784,6 +791,7 @@ static bool parts_of(Engine *e, Parts *x, Kind kind, const Form *form, PyObject 
     x->value = value;
     x->pos = 0;
     x->label.object = NULL;
+    x->is_wrapped = false;
     switch (kind) {
     case K_LIST:
         x->size = Py_SIZE(value);
@@ -813,7 +821,6 @@ static bool parts_of(Engine *e, Parts *x, Kind kind, const Form *form, PyObject 
         return true;
     case K_DEFAULTDICT: {
         PyObject *factory = ((DefaultDict *)value)->factory;
-        x->is_wrapped = false;
         if (factory == NULL || factory == Py_None) label_text(&x->label, "None");
         else if (PyType_Check(factory)) { if (!label_of_class((PyTypeObject *)factory, &x->label)) return false; }
         else if (PyFunction_Check(factory)) x->label.object = ((PyFunctionObject *)factory)->func_name;
@@ -904,7 +911,7 @@ static inline int parts_next(Parts *x, PyObject **key, PyObject **item) {
         return TAKEN;
     }
     case K_INSTANCE:
-        if (x->form->has_dict && attributes_next(&x->attributes, key, item)) return PyUnicode_CheckExact(*key) ? TAKEN : NOT_OURS;
+        if (x->form->has_dict && attributes_next(&x->attributes, key, item)) return TAKEN;
         while (x->pos < x->form->num_slots) {
             const Slot *slot = &x->form->slots[x->pos++];
             *key = slot->name;
@@ -985,7 +992,7 @@ static int visit(Visits *v, PyObject *object, int level, Visit **found) {
 /* -- snapshots: has a value changed? ------------------------------------------------------------------------------ */
 
 /* A snapshot is a list of words. An atom is its address. A container is its class; its kind and its size, plus one where
-   it is an array of atoms alone; its label, if it has one; and what it holds, names with it where they may change. Where
+   it is an array with a word for each item, atoms most often; its label, if it has one; and what it holds, names with it where they may change. Where
    that is a container, one of these words stands before it, the last two without anything after them:
 
    In a large value each container has its own words once, at the first visit. One that has more than MAX_WORDS is
@@ -1037,10 +1044,9 @@ static int still_parts(Thread *t, const Words *w, Py_ssize_t *at, Kind kind, con
         if (word != mark_of(&x)) return 0;
     }
     if (IS_ARRAY(kind)) {
-        if (head & 1) {
-            const uintptr_t *words = w->data + *at;
+        if (head & 1 && (x.size == 0 || memcmp(x.items, w->data + *at, x.size * sizeof *x.items) == 0)) {
             *at += x.size;
-            return x.size == 0 || memcmp(x.items, words, x.size * sizeof *words) == 0;
+            return 1;
         }
         for (Py_ssize_t i = 0; i < x.size && *at < w->len; i++)
             if (!still_item(t, w, at, x.items[i], level + 1)) return 0;
@@ -1386,14 +1392,15 @@ static int pen_label(Pen *p, const Label *l) {
 }
 
 static int hash_label(Pen *p, const Label *l) {
-    Py_ssize_t len = l->len;
-    const char *text = l->object ? PyUnicode_AsUTF8AndSize(l->object, &len) : l->text;
-    if (text == NULL) { /* lone surrogates */
-        PyErr_Clear();
-        p->hash = mix(p->hash, (uint64_t)PyObject_Hash(l->object));
+    if (l->object == NULL) {
+        p->hash = hash_of(p->hash, l->text, l->len);
         return 0;
     }
-    p->hash = hash_of(p->hash, text, len);
+    quiet(p->t);
+    PyObject *bytes = utf8_of(l->object, &p->t->is_odd);
+    if (bytes == NULL) return -1;
+    p->hash = hash_of(p->hash, PyBytes_AS_STRING(bytes), PyBytes_GET_SIZE(bytes));
+    Py_DECREF(bytes);
     return 0;
 }
 
@@ -1939,8 +1946,11 @@ static PyObject *new_place(Thread *t, Code *c, int line) {
     if (c->places[index] == NULL) {
         PyObject *text = PyObject_CallMethod(c->info, "place", "i", line);
         if (text == NULL) return NULL;
-        c->places[index] = utf8_of(text, &c->is_odd);
+        PyObject *place = utf8_of(text, &c->is_odd);
         Py_DECREF(text);
+        index = line - c->first_line; /* another thread may have been here meanwhile */
+        if (c->places[index] == NULL) c->places[index] = place;
+        else Py_XDECREF(place);
     }
     t->is_odd |= c->is_odd;
     return c->places[index];
@@ -2183,6 +2193,7 @@ static int code_folds(Code *c, PyObject *info) {
         c->fold_inside = PyMem_RawMalloc(num * sizeof *c->fold_inside);
         c->fold_starts = PyMem_RawCalloc(num, 1);
         c->fold_lines = PyMem_RawCalloc(PyList_GET_SIZE(lines) + 1, sizeof *c->fold_lines);
+        if (!c->fold_inside || !c->fold_starts || !c->fold_lines) { PyErr_NoMemory(); goto end; }
         for (Py_ssize_t i = 0; i < num; i++) c->fold_inside[i] = -1;
         PyObject *key, *value;
         Py_ssize_t pos = 0;
@@ -2194,6 +2205,7 @@ static int code_folds(Code *c, PyObject *info) {
         c->jump_targets = PyObject_GetAttrString(info, "jump_targets");
         done = c->jump_targets == NULL || PyErr_Occurred() ? -1 : 0;
     }
+end:
     Py_XDECREF(inside);
     Py_XDECREF(starts);
     Py_XDECREF(lines);
@@ -2583,7 +2595,9 @@ static inline Place place_in(PyFrameObject *py_frame) {
 static int trace(PyObject *self, PyFrameObject *py_frame, int what, PyObject *arg) {
     if (what != PyTrace_CALL && what != PyTrace_LINE && what != PyTrace_RETURN && what != PyTrace_EXCEPTION) return 0;
     Place at = place_in(py_frame);
+    Py_INCREF(self); /* a signal's handler may take us off */
     int done = on_event((Thread *)self, &at, what, what == PyTrace_EXCEPTION ? PyTuple_GET_ITEM(arg, 1) : arg);
+    Py_DECREF(self);
     if (done == 1 && what == PyTrace_CALL) py_frame->f_trace_lines = 0; /* no line events from there */
     return done < 0 ? -1 : 0;
 }
@@ -2701,6 +2715,7 @@ static PyObject *at_exception(Engine *e, PyObject *const *args, Py_ssize_t num) 
 /* -- Thread ------------------------------------------------------------------------------------------------------- */
 
 static PyObject *thread_attach(Thread *t, PyObject *none) {
+    t->id = PyThreadState_Get()->id;
     PyEval_SetTrace(trace, (PyObject *)t);
     Py_RETURN_NONE;
 }
@@ -2714,12 +2729,18 @@ static PyObject *thread_called(Thread *t, PyObject *frame) {
 }
 
 /* A program that puts back what it had from `sys.gettrace` calls us as any trace function is called. We take our place
-   again; activations that were left meanwhile are forgotten. */
+   again; activations that were left meanwhile are forgotten. In another thread, that thread's own tape takes it. */
 static PyObject *thread_call(Thread *t, PyObject *args, PyObject *kwargs) {
     PyObject *frame, *event, *arg;
     if (!PyArg_ParseTuple(args, "O!UO", &PyFrame_Type, &frame, &event, &arg)) return NULL;
     if (PyUnicode_CompareWithASCIIString(event, "call") != 0) Py_RETURN_NONE;
     t->was_displaced = true;
+    if (t->id != PyThreadState_Get()->id) {
+        PyObject *done = PyObject_CallMethod(t->engine->owner, "elsewhere", "O", frame);
+        if (done != NULL || !PyErr_ExceptionMatches(PyExc_ReferenceError)) return done;
+        PyErr_Clear(); /* nobody waits for this recording any more */
+        Py_RETURN_NONE;
+    }
     IFrame *outer = ((PyFrameObject *)frame)->f_frame->previous;
     for (int i = t->height - 1; i >= 0; i--) {
         IFrame *at = outer;
@@ -2785,6 +2806,7 @@ static PyObject *thread_get(Thread *t, void *what) {
     case 1: return PyLong_FromLongLong(t->num_cut);
     case 2: return PyLong_FromSsize_t(t->ends.len);
     case 4: return PyBool_FromLong(t->was_displaced);
+    case 5: return PyBool_FromLong(t->id == PyThreadState_Get()->id);
     default: return PyLong_FromSsize_t(thread_end(t) - (t->ends.len ? t->ends.len - 1 : 0));
     }
 }
@@ -2850,6 +2872,7 @@ static PyGetSetDef thread_getset[] = {
     {"num_frames", (getter)thread_get, NULL, NULL, (void *)2},
     {"num_bytes", (getter)thread_get, NULL, NULL, (void *)3},
     {"was_displaced", (getter)thread_get, NULL, "Whether the program had taken us off for a while.", (void *)4},
+    {"is_here", (getter)thread_get, NULL, "Whether the calling thread is the one that we were attached to.", (void *)5},
     {NULL, NULL, NULL, NULL, NULL}
 };
 static PyTypeObject ThreadType = {

@@ -236,6 +236,13 @@ class NativeEngine(SettraceEngine):
 
     # -- what native.c leaves to Python
 
+    def elsewhere(self, py_frame: FrameType) -> None:
+        for thread in self.threads:
+            if thread.native.is_here:
+                thread.native(py_frame, "call", None)
+                return
+        self._on_new_thread(py_frame, "call", None)
+
     def names_of(self, info: CodeInfo, depth: int) -> Activation:
         """Of a module's or class body's activation."""
         return Activation(self._main, info, depth)
@@ -267,15 +274,20 @@ class MonitoringEngine(NativeEngine):
     not displace us."""
 
     mechanism = "monitoring"
+    _tool = -1
 
     def __init__(self, options: Options, scope: Scope) -> None:
         super().__init__(options, scope)
         self._by_ident: Dict[int, Any] = {}
         self._strangers: Set[int] = set()
         """Threads that were there before."""
-        self._tool = -1
         self._watched: List[CodeType] = []
         self._local = 0
+
+    def __del__(self) -> None:
+        """A recorder that was dropped while it recorded leaves no callbacks behind."""
+        if self._tool >= 0:
+            self.stop()
 
     def start(self) -> None:
         events = _MONITORING.events

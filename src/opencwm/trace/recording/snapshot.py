@@ -92,8 +92,10 @@ def take(root: Any, dict_of_class: DictOf) -> Optional[Snapshot]:
         items = value if dict_of is None else dict_of(value)
         keys = None
         if dict_of is not None or kind is dict:
+            if type(items) is not dict:
+                return None
             keys = tuple(items)
-            if type(items) is not dict or not are_atoms(keys):
+            if not are_atoms(keys):
                 return None
             items = items.values()
         held = tuple(items)
