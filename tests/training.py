@@ -9,10 +9,12 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 import torch.distributed as dist
 
 from opencwm.data.pack import Document, PackState, join, pack
+from opencwm.errors import ConfigError
 from opencwm.model.config import ModelConfig
 from opencwm.model.transformer import Transformer, initial_weights
 from opencwm.train import optim, parallel
@@ -93,6 +95,12 @@ def muon_steps() -> None:
             reference.step()
         for (name, split), single in zip(ours.named_parameters(), theirs.parameters(), strict=True):
             assert torch.equal(whole(split), single), name
+
+
+def refused() -> None:
+    """Two processes are not one."""
+    with pytest.raises(ConfigError, match="2 processes cannot be 1"), parallel.together(ParallelConfig(data=1), "cpu"):
+        pass
 
 
 def losses(folder: Path) -> list[float]:

@@ -125,7 +125,7 @@ def test_an_engine_is_evaluated_in_every_mode(engine, tokenizer):
 
 
 def test_a_stopped_run_goes_on_and_ends_alike(engine, tokenizer, tmp_path, monkeypatch):
-    monkeypatch.setattr("opencwm.evals.traces.CHUNK", 2)
+    monkeypatch.setattr("opencwm.evals.base.CHUNK", 2)
     whole = evaluate(engine, TRACES, modes=["forced", "free"]).to_dict()
     ledger = tmp_path / "run.jsonl"
     seen = []

@@ -8,7 +8,7 @@ import transformers
 from opencwm.errors import ConfigError
 from opencwm.infer.engine import Engine
 from opencwm.infer.grammar import TraceGrammar
-from opencwm.infer.hugging_face import HuggingFaceModel
+from opencwm.infer.hugging_face import Constraint, HuggingFaceModel
 from opencwm.infer.resolve import open_model
 from opencwm.model import weights
 from opencwm.model.config import ModelConfig
@@ -142,6 +142,41 @@ def test_the_same_seed_gives_the_same_sample(both, tokenizer):
     assert first == again != other
 
 
+def test_samples_are_of_the_temperature_and_the_share_that_are_asked_for(both):
+    theirs, _ = both
+
+    def made(**options):
+        return theirs.generate([Request(prompt=(5, 6), max_tokens=16, seed=1, **options)])[0]
+
+    greedy = made()
+    assert made(temperature=1e-3).tokens == greedy.tokens
+    assert made(temperature=50.0, top_p=1e-6).tokens == greedy.tokens
+    flat = made(temperature=1e3, top_logprobs=60)
+    assert any(token not in dict(best) for token, best in zip(flat.tokens, flat.top_logprobs, strict=True))
+
+
+class Ends:
+    """The state of a grammar over three ids, of which the second is allowed."""
+
+    def __init__(self):
+        self.taken = []
+
+    def allowed(self):
+        return bytes([0, 1, 0])
+
+    def accept(self, token):
+        self.taken.append(token)
+
+
+def test_ids_that_a_grammar_does_not_know_are_not_allowed():
+    state = Ends()
+    constrain = Constraint(state, 2)
+    for ids in ([7, 8], [7, 8, 1], [7, 8, 1, 1]):
+        scores = constrain(torch.tensor([ids]), torch.zeros(1, 5))
+        assert scores.isfinite().tolist() == [[False, True, False, False, False]]
+    assert state.taken == [1, 1]
+
+
 def test_predicting_with_it_is_predicting_with_our_engine(both):
     theirs, engine = both
     mine, other = (predict(TEXT, "f(3)", model, max_frames=2) for model in (engine, theirs))
@@ -163,9 +198,24 @@ def test_it_answers_chats_and_stops_at_texts(llama):
     (made,) = model.generate([Request(prompt=chat, max_tokens=8)])
     assert len(made.tokens) == 8
     stop = made.text[2:4]
-    (stopped,) = model.generate([Request(prompt=chat, max_tokens=8, stop_texts=(stop,))])
+    (stopped,) = model.generate([Request(prompt=chat, max_tokens=8, stop_texts=("never", stop))])
     assert stopped.text == made.text[: made.text.index(stop)]
     assert stopped.finish == "stop"
+    (free,) = model.generate([Request(prompt="def f", max_tokens=8, stop_texts=("def",))])
+    assert (len(free.tokens), free.finish) == (8, "length")  # a stop text of the prompt is none
+
+
+def test_texts_end_with_the_model_s_own_stop_token_and_with_those_of_the_request(llama):
+    model = open_model(str(llama), device="cpu")
+    (made,) = model.generate([Request(prompt="def f", max_tokens=8)])
+    stop = made.tokens[3]
+    expected = made.tokens[: made.tokens.index(stop) + 1]
+    (asked,) = model.generate([Request(prompt="def f", max_tokens=8, stop_ids=frozenset({stop}))])
+    model._model.generation_config.eos_token_id = stop
+    (own,) = model.generate([Request(prompt="def f", max_tokens=8)])
+    for stopped in (asked, own):
+        assert (stopped.tokens, stopped.finish) == (expected, "stop")
+        assert stopped.text == model._text.decode(list(expected[:-1]))
 
 
 def test_a_folder_that_transformers_cannot_read_gets_its_sentence(llama, tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import struct
 import weakref
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed.checkpoint as dcp
+from safetensors.torch import load_file, save_file
 from torch.distributed.checkpoint.format_utils import dcp_to_torch_save
 from transformers import CwmForCausalLM
 
@@ -124,6 +126,9 @@ def test_a_training_run_becomes_a_model_folder(model, tmp_path):
     kept = weights.load(tmp_path / "hf", dtype=torch.bfloat16)
     assert torch.equal(kept.lm_head.weight, model.lm_head.weight.bfloat16())
     assert kept.config == CONFIG
+    (run / "config.json").write_text("[]")
+    with pytest.raises(ConfigError, match="does not describe a run"):
+        open_checkpoint(run)
 
 
 def test_large_models_are_sharded_with_an_index(model, folder, tmp_path, monkeypatch):
@@ -132,6 +137,12 @@ def test_large_models_are_sharded_with_an_index(model, folder, tmp_path, monkeyp
     names = sorted(path.name for path in (tmp_path / "sharded").glob("*.safetensors"))
     assert len(names) > 2
     assert names[0] == f"model-00001-of-{len(names):05d}.safetensors"
+    index = json.loads((tmp_path / "sharded" / weights.INDEX).read_text())
+    assert index["metadata"]["total_size"] == 4 * model.num_parameters == 4 * open_checkpoint(folder).num_parameters
+    for name in names:
+        held = load_file(tmp_path / "sharded" / name)
+        assert len(held) == 1 or sum(tensor.nbytes for tensor in held.values()) <= 20_000
+        assert struct.unpack("<Q", (tmp_path / "sharded" / name).read_bytes()[:8])[0] % 8 == 0  # tensors are aligned
     theirs = CwmForCausalLM.from_pretrained(tmp_path / "sharded", dtype=torch.float32)
     assert torch.equal(theirs.lm_head.weight, model.lm_head.weight)
     assert torch.equal(weights.load(tmp_path / "sharded").lm_head.weight, model.lm_head.weight)
@@ -157,6 +168,7 @@ def test_one_tensor_is_held_at_a_time(folder, tmp_path, monkeypatch, layout):
     monkeypatch.setattr(checkpoints, "open_checkpoint", counted)
     convert(folder, tmp_path / "out", layout, dtype=torch.bfloat16)
     assert 1 <= most <= 2  # the next is read before the name of the last is bound anew
+    assert set(opened(tmp_path / "out").dtypes.values()) == {torch.bfloat16}
 
 
 @pytest.mark.parametrize("change", ["missing", "surplus", "misshapen"])
@@ -171,20 +183,21 @@ def test_a_wrong_tensor_is_named_and_nothing_is_written(model, tmp_path, change)
         tensors[name] = torch.zeros(48, 31)
     (tmp_path / "hf").mkdir()
     CONFIG.save(tmp_path / "hf")
-    weights.save_file(tensors, tmp_path / "hf" / weights.WEIGHTS)
+    save_file(tensors, tmp_path / "hf" / weights.WEIGHTS)
     with pytest.raises(DataError, match=name.replace(".", r"\.")):
         convert(tmp_path / "hf", tmp_path / "out", "dcp")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["hf"]
 
 
-def test_a_surplus_tensor_of_a_distributed_checkpoint_is_named(folder, tmp_path):
+@pytest.mark.parametrize("name", ["model.layers.0.attention.wq.bias", "norm.weight"])
+def test_a_surplus_tensor_of_a_distributed_checkpoint_is_named(folder, tmp_path, name):
     convert(folder, tmp_path / "dcp", "dcp")
-    surplus = {"model.layers.0.attention.wq.bias": torch.zeros(64)}
+    surplus = {name: torch.zeros(64)}
     params = (tmp_path / "dcp" / "params.json").read_text()
     with checkpoints.alone():
         dcp.save(surplus, storage_writer=dcp.FileSystemWriter(tmp_path / "odd"), no_dist=True)
     (tmp_path / "odd" / "params.json").write_text(params)
-    with pytest.raises(DataError, match=r"wq\.bias"):
+    with pytest.raises(DataError, match=f"unknown tensor {name}"):
         open_checkpoint(tmp_path / "odd")
 
 
@@ -201,14 +214,27 @@ def test_what_the_native_layout_cannot_say_is_refused_and_nothing_is_left(tmp_pa
 
 def test_an_index_that_asks_for_anything_else_is_not_read(folder, tmp_path):
     class Harmful:
+        def __init__(self, *call):
+            self.call = call
+
         def __reduce__(self):
-            return Path.touch, (tmp_path / "touched",)
+            return self.call
 
     convert(folder, tmp_path / "dcp", "dcp")
-    (tmp_path / "dcp" / ".metadata").write_bytes(pickle.dumps(Harmful()))
-    with pytest.raises(DataError, match="is not the index"):
-        open_checkpoint(tmp_path / "dcp")
+    for harm in (Harmful(Path.touch, (tmp_path / "touched",)), Harmful(torch.compile, (None,))):
+        (tmp_path / "dcp" / ".metadata").write_bytes(pickle.dumps(harm))
+        with pytest.raises(DataError, match="is not the index"):
+            open_checkpoint(tmp_path / "dcp")
     assert not (tmp_path / "touched").exists()
+
+
+def test_types_that_safetensors_files_of_models_do_not_have_are_said(model, folder, tmp_path):
+    convert(folder, tmp_path / "dcp", "dcp", dtype=torch.int16)
+    with pytest.raises(DataError, match=r"is of type torch\.int16"):
+        convert(tmp_path / "dcp", tmp_path / "out", "hf")
+    save_file({name: tensor.long() for name, tensor in model.state_dict().items()}, folder / weights.WEIGHTS)
+    with pytest.raises(DataError, match="is of type I64"):
+        open_checkpoint(folder)
 
 
 @pytest.mark.parametrize("config", [CONFIG, shapes.paper_32b(), shapes.small()], ids=["tiny", "32b", "small"])
@@ -227,12 +253,19 @@ def test_bad_folders_are_said(tmp_path, folder):
         open_checkpoint(tmp_path)
     with pytest.raises(ConfigError, match="there already"):
         convert(folder, tmp_path, "hf")
+    with pytest.raises(ConfigError, match="there is no folder"):
+        convert(folder, tmp_path / "nowhere" / "out", "hf")
+    (folder / "tokenizer.json").write_text("{}")
     convert(folder, tmp_path / "dcp", "dcp")
+    assert (tmp_path / "dcp" / "tokenizer.json").read_text() == "{}"
     shard = next((tmp_path / "dcp").glob("*.distcp"))
     shard.write_bytes(shard.read_bytes()[:2000])
     with pytest.raises(DataError, match="cannot be read"):
         convert(tmp_path / "dcp", tmp_path / "out", "hf")
     assert not (tmp_path / "out").exists()
+    (tmp_path / "dcp" / "params.json").write_text("nonsense")
+    with pytest.raises(ConfigError, match="does not describe a model"):
+        open_checkpoint(tmp_path / "dcp")
     (tmp_path / "dcp" / "params.json").unlink()
     with pytest.raises(ConfigError, match=r"no params\.json"):
         open_checkpoint(tmp_path / "dcp")

@@ -1,19 +1,21 @@
 """The loop learns, counts, and resumes bit for bit."""
 
 import json
+import shutil
 from dataclasses import replace
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import numpy as np
 import pytest
 import torch
+from training import Counting
 
-from opencwm.data.pack import Document, PackState, batches, pack
-from opencwm.errors import ConfigError, DataError
+from opencwm.data.pack import PackState, batches, pack
+from opencwm.errors import ConfigError, DataError, WorldError
 from opencwm.model.config import ModelConfig
 from opencwm.model.transformer import Transformer
 from opencwm.train import checkpoint, optim
-from opencwm.train.loop import LoopConfig, check_run, loss_of, train
+from opencwm.train.loop import LoopConfig, check_run, loss_of, train, write_metrics
 from opencwm.train.optim import OptimConfig
 from opencwm.train.schedule import ScheduleConfig
 from opencwm.train.spikes import SpikeConfig
@@ -27,15 +29,6 @@ LOOP = LoopConfig(
     num_steps=12, seq_len=64, num_rows=2, precision="bf16", log_every=4, save_every=5,
     optim=OptimConfig(lr=0.02, adam_lr=0.01), schedule=ScheduleConfig(warmup_steps=2),
 )  # fmt: skip
-
-
-class Counting:
-    """Endless documents: runs of consecutive numbers, which a model can learn."""
-
-    def __getitem__(self, index):
-        rng = np.random.default_rng(index)
-        start, size = rng.integers(1, 8), rng.integers(5, 24)
-        return Document((start + np.arange(size, dtype=np.int32)) % 31 + 1, 2)
 
 
 def rows(state: PackState):
@@ -54,20 +47,32 @@ def quiet(record):
 
 def test_loss_falls_and_the_log_has_units(tmp_path):
     records = []
-    train(fresh(), rows, replace(LOOP, num_steps=60), tmp_path, log=records.append)
+    loop = replace(LOOP, num_steps=60, spikes=SpikeConfig(memory=5))
+    progress, _ = train(model := fresh(), rows, loop, tmp_path, log=records.append)
     steps = [r for r in records if r["event"] == "step"]
     assert [r["step"] for r in steps] == list(range(4, 61, 4))
     assert steps[-1]["loss"] < 0.5 * steps[0]["loss"]
     assert steps[-1]["tokens"] == 60 * 2 * 64
     assert {"loss", "grad_norm", "lr", "tokens_per_s", "eta_s", "seconds"} <= steps[-1].keys()
+    trained = [batch.trained.mean() for batch, _ in islice(rows(PackState()), 8)]
+    assert [step["trained_share"] for step in steps[:2]] == pytest.approx([sum(trained[:4]) / 4, sum(trained[4:]) / 4])
+    assert steps[0]["eta_s"] > steps[-1]["eta_s"] == 0
+    assert len(progress.norms) == 5
+    assert not model.training
 
 
 def test_stopped_and_resumed_equals_uninterrupted_bit_for_bit(tmp_path):
+    prepared = []
     whole, _ = train((a := fresh()), rows, LOOP, tmp_path / "whole", log=quiet)
     # stops after step 7: the last saved state is that of step 7, written when the loop ends
-    train(fresh(), rows, LOOP, tmp_path / "parts", log=quiet, stop=lambda progress: progress.step == 7)
-    resumed, _ = train((b := fresh()), rows, LOOP, tmp_path / "parts", log=quiet)
+    begun, _ = train(
+        fresh(), rows, LOOP, tmp_path / "parts", log=quiet, prepare=prepared.append,
+        stop=lambda progress: progress.step == 7,
+    )  # fmt: skip
+    resumed, _ = train((b := fresh()), rows, LOOP, tmp_path / "parts", log=quiet, prepare=prepared.append)
+    assert len(prepared) == 1  # a run that goes on has its optimizers' state
     assert resumed.step == whole.step == 12
+    assert resumed.seconds > begun.seconds
     assert resumed.loader == whole.loader
     for (name, x), y in zip(a.state_dict().items(), b.state_dict().values(), strict=True):
         assert torch.equal(x, y), name
@@ -95,9 +100,58 @@ def test_a_half_written_state_is_not_taken_for_one(tmp_path):
     model = fresh()
     train(model, rows, LOOP, tmp_path, log=quiet)
     path = next((tmp_path / checkpoint.STATE).glob("*.distcp"))
-    path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(DataError, match="not a whole training state"):
+    for damaged in (path, tmp_path / checkpoint.STATE / checkpoint.MANIFEST):
+        kept = damaged.read_bytes()
+        damaged.write_bytes(kept[: len(kept) // 2])
+        with pytest.raises(DataError, match="not a whole training state") as caught:
+            train(fresh(), rows, LOOP, tmp_path, log=quiet)
+        assert str(tmp_path / checkpoint.PREVIOUS_STATE) in caught.value.fix
+        damaged.write_bytes(kept)
+
+
+def test_a_run_that_was_killed_while_it_saved_goes_on_from_the_state_before(tmp_path):
+    train(model := fresh(), rows, LOOP, tmp_path, log=quiet)
+    optimizers = optim.build(model, LOOP.optim)
+    states = [tmp_path / name for name in (checkpoint.STATE, checkpoint.PREVIOUS_STATE)]
+    assert [json.loads((state / checkpoint.MANIFEST).read_text())["step"] for state in states] == [12, 10]
+    assert checkpoint.load(tmp_path, model, optimizers).step == 12
+    (states[0] / checkpoint.MANIFEST).unlink()
+    assert checkpoint.load(tmp_path, model, optimizers).step == 10
+    shutil.rmtree(states[0])
+    (tmp_path / checkpoint.UNFINISHED).mkdir()
+    (tmp_path / checkpoint.UNFINISHED / "rest").touch()
+    resumed, _ = train(fresh(), rows, LOOP, tmp_path, log=quiet)
+    assert resumed.step == 12
+    assert not (states[0] / "rest").exists()
+
+
+def test_a_state_that_cannot_be_written_or_is_of_an_earlier_version_is_said(tmp_path):
+    (tmp_path / checkpoint.UNFINISHED).touch()  # where a folder must be
+    with pytest.raises(WorldError, match="could not be written"):
+        train(fresh(), rows, replace(LOOP, num_steps=1), tmp_path, log=quiet)
+    (tmp_path / "state.pt").touch()
+    with pytest.raises(DataError, match="of an earlier version"):
         train(fresh(), rows, LOOP, tmp_path, log=quiet)
+
+
+def test_a_log_that_goes_on_loses_what_is_made_again(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"event": "step", "step": 1}\n{"event": "step", "step": 2}\n{"event": "step", "step": 3}\n{"ev')
+    write_metrics(path)({"event": "start", "step": 2})
+    assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [1, 2, 2]
+
+
+def test_steps_without_targets_are_not_in_the_log(tmp_path):
+    def some(state):
+        for number, (batch, after) in enumerate(rows(state)):
+            yield (replace(batch, trained=np.zeros_like(batch.trained)) if number % 2 else batch), after
+
+    logs = []
+    for every in (1, 2):
+        train(fresh(), some, replace(LOOP, num_steps=4, log_every=every), tmp_path / f"{every}", log=logs.append)
+    losses = [(log["step"], log["loss"]) for log in logs if log["event"] == "step"]
+    assert [step for step, _ in losses] == [1, 3, 2, 4]
+    assert losses[2][1] == losses[0][1]
 
 
 def test_loss_counts_trained_targets_only():
@@ -112,12 +166,12 @@ def test_loss_counts_trained_targets_only():
 
 
 def test_every_optimizer_follows_the_schedule_and_gradients_are_clipped(tmp_path):
-    loop = replace(LOOP, num_steps=6, optim=OptimConfig(lr=0.02, adam_lr=0.01, clip=1e-3))
+    loop = replace(LOOP, num_steps=6, log_every=6, optim=OptimConfig(lr=0.02, adam_lr=0.01, clip=1e-3))
     records = []
     _, (muon, adam) = train(fresh(), rows, loop, tmp_path, log=records.append)
     factor = loop.schedule.factor(5, 6)
     assert 0 < factor < 1
-    assert [group["lr"] for group in muon.param_groups] == [0.02 * factor]
+    assert [group["lr"] for group in muon.param_groups] == [records[-1]["lr"]] == [0.02 * factor]
     assert [group["lr"] for group in adam.param_groups] == [0.01 * factor] * 2
     seen = torch.stack([state["exp_avg_sq"].sum() for state in adam.state.values()]).sum()
     assert records[-1]["grad_norm"] > 0.1
@@ -158,6 +212,7 @@ def test_spikes_are_skipped_and_resuming_among_them_is_exact(tmp_path):
     whole, _ = train((a := fresh()), rows, loop, tmp_path / "whole", log=records.append)
     skipped = [record["step"] for record in records if record["event"] == "skipped"]
     assert 1 <= len(skipped) == whole.num_skipped <= 11
+    assert len(whole.norms) == 12 - len(skipped)
     train(fresh(), rows, loop, tmp_path / "parts", log=quiet, stop=lambda progress: progress.step == skipped[0])
     resumed, _ = train((b := fresh()), rows, loop, tmp_path / "parts", log=quiet)
     assert (resumed.num_skipped, resumed.norms) == (whole.num_skipped, whole.norms)
@@ -215,6 +270,8 @@ def test_resuming_under_another_configuration_names_the_keys(tmp_path):
     check_run(tmp_path, {"seed": 0, "loop.seq_len": 64})
     with pytest.raises(ConfigError, match=r"loop\.seq_len"):
         check_run(tmp_path, {"seed": 0, "loop.seq_len": 128})
+    with pytest.raises(ConfigError, match=r"differs in: new\)"):
+        check_run(tmp_path, {"seed": 0, "loop.seq_len": 64, "new": 1})
     assert json.loads((tmp_path / "config.json").read_text())["loop.seq_len"] == 64
 
 

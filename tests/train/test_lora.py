@@ -1,11 +1,14 @@
 """A Hugging Face folder is fine-tuned on traces: adapters that PEFT loads, a merged folder, or all weights."""
 
+import json
 import sys
 from dataclasses import replace
 
 import pytest
 import torch
 from peft import PeftModel
+from peft.tuners.lora import LoraLayer
+from tiny_models import tiny_model
 from transformers import AutoModelForCausalLM, CwmConfig, CwmForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
 from opencwm.cli.recipe import find_recipe
@@ -18,7 +21,7 @@ from opencwm.model.checkpoints import open_checkpoint
 from opencwm.tokenizer import Tokenizer
 from opencwm.trace.files import read_traces
 from opencwm.trace.text import render_text
-from opencwm.train.lora import LoraConfig, merge
+from opencwm.train.lora import LoraConfig, adapt, merge
 from opencwm.train.stage import run_stage
 
 TINY = {
@@ -65,6 +68,8 @@ def test_adapters_load_over_transformers_model_and_the_merged_folder_says_the_sa
     assert losses[-1] < losses[0]
     plain = AutoModelForCausalLM.from_pretrained(start, dtype=torch.float32, attn_implementation="eager")
     before = plain(TOKENS[None], use_cache=False).logits[0]
+    said = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())
+    assert (said["base_model_name_or_path"], said["inference_mode"]) == (str(start), True)
     adapted = PeftModel.from_pretrained(plain, tmp_path / "adapter").eval()
     theirs = adapted(TOKENS[None], use_cache=False).logits[0]
     assert (theirs - before).abs().max() > 0.02
@@ -95,6 +100,26 @@ def test_all_weights_are_trained_without_a_rank(config, tmp_path):
     before, after = weights.load(config.start), weights.load(tmp_path / "model")
     for (name, x), y in zip(before.named_parameters(), after.named_parameters(), strict=True):
         assert not torch.equal(x.bfloat16().float(), y[1]), name
+
+
+def test_adapters_are_what_is_asked_for():
+    asked = LoraConfig(rank=4, alpha=6, dropout=0.25, targets=("q_proj", "down_proj"))
+    models = [tiny_model(qk_norm=True, layer_types=("full_attention",)) for _ in range(3)]
+    state = torch.get_rng_state()
+    for model, seed in zip(models, (1, 1, 2), strict=True):
+        adapt(model, asked, dtype=torch.bfloat16, seed=seed)
+    assert torch.equal(torch.get_rng_state(), state)
+    layers = {name: module for name, module in models[0].named_modules() if isinstance(module, LoraLayer)}
+    assert {name.rpartition(".")[2] for name in layers} == {"q_proj", "down_proj"}
+    for layer in layers.values():
+        assert (layer.scaling["default"], layer.lora_dropout["default"].p) == (1.5, 0.25)
+        assert (layer.get_base_layer().weight.dtype, layer.lora_A["default"].weight.dtype) == (
+            torch.bfloat16,
+            torch.float32,
+        )
+    first, again, other = (model.model.layers[0].mlp.down_proj.lora_A["default"].weight for model in models)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
 
 
 def test_what_cannot_be_adapted_is_refused(config, monkeypatch):

@@ -2,15 +2,19 @@
 
 import signal
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
-from training import LOOP, fresh, losses, muon_steps, run
+from tiny_models import tiny_model
+from training import LOOP, SHAPE, fresh, losses, muon_steps, refused, run
 from training import together as in_processes
 
 from opencwm.errors import ConfigError
+from opencwm.model.attention import PackedAttention
+from opencwm.model.transformer import Transformer
 from opencwm.train import checkpoint, optim
-from opencwm.train.parallel import ParallelConfig
+from opencwm.train.parallel import ALONE, ParallelConfig, cut_matrices, fill, split
 
 
 def weights_of(folder):
@@ -89,3 +93,45 @@ def test_processes_that_are_not_there_are_asked_for(tmp_path):
         run(tmp_path, replace(LOOP, parallel=ParallelConfig(data=2, tensor=2)))
     with pytest.raises(ConfigError, match="at least 1"):
         ParallelConfig(tensor=0)
+    assert in_processes(2, tmp_path, refused) == [0] * 2
+
+
+def test_more_processes_than_heads_are_refused():
+    with pytest.raises(ConfigError, match="2 key-value heads and 64 inner columns cannot be cut into 4"):
+        cut_matrices(fresh(), SimpleNamespace(mesh="two dimensions", num_tensor=4))
+
+
+def test_what_is_computed_again_is_what_was_asked_for():
+    tokens, gradients = torch.arange(1, 9), []
+    for kind, expected in {"none": (1, 1), "selective": (1, 2), "full": (2, 2)}.items():
+        model, attend, calls = fresh(), PackedAttention(SHAPE, [8]), {"attention": 0, "feed-forward": 0}
+        with torch.no_grad():
+            for block in model.model.layers:
+                block.self_attn.o_proj.weight.fill_(0.1)
+
+        def counted(*args, attend=attend, calls=calls):
+            calls["attention"] += 1
+            return attend(*args)
+
+        def count(*args, calls=calls):
+            calls["feed-forward"] += 1
+
+        for block in model.model.layers:
+            block.mlp.register_forward_pre_hook(count)
+        split(model, ALONE, ParallelConfig(recompute=kind), torch.float32)
+        model(tokens, tokens, counted).square().sum().backward()
+        assert tuple(calls.values()) == tuple(2 * number for number in expected), kind
+        gradients.append(model.model.layers[0].self_attn.q_proj.weight.grad)
+    assert gradients[0].any()
+    assert all(torch.equal(gradients[0], other) for other in gradients[1:])
+
+
+def test_a_model_that_is_filled_is_the_one_that_its_weights_are_of():
+    model = tiny_model(qk_norm=False)
+    with torch.device("meta"):
+        ours, empty = Transformer(model.config), Transformer(model.config)
+    fill(ours, model.state_dict().items(), torch.device("cpu"))
+    tokens = torch.arange(60)
+    assert torch.equal(ours.score(tokens, [60]), model.score(tokens, [60]))
+    with pytest.raises(AssertionError, match="no weights for"):
+        fill(empty, [], torch.device("cpu"))

@@ -7,13 +7,20 @@ the asked form), budget (not done when its tokens were used up) and infrastructu
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from opencwm.errors import ConfigError
 from opencwm.trace.compare import Estimate, Outcome
+
+CHUNK = 64
+"""Items that a model is asked together; the unit in which a ledger grows."""
+
+Item = TypeVar("Item")
+Progress = Callable[[int, int], None]
+"""Told how many items are done, of how many."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +49,14 @@ def estimate_to_dict(estimate: Estimate) -> dict[str, Any]:
     """An estimate as results print it: mean, bounds of the 95% interval, number of traces."""
     numbers = {"value": estimate.mean, "low": estimate.low, "high": estimate.high}
     return {name: round(number, 4) for name, number in numbers.items()} | {"n": estimate.num}
+
+
+def chunks(left: Sequence[Item], total: int, progress: Progress) -> Iterator[Sequence[Item]]:
+    """The items that are left of `total`, CHUNK at a time, with word of it before each and after the last."""
+    for start in range(0, len(left), CHUNK):
+        progress(total - len(left) + start, total)
+        yield left[start : start + CHUNK]
+    progress(total, total)
 
 
 class Ledger:

@@ -8,20 +8,18 @@ equal width, weighted by their frames (Guo et al., arXiv 1706.04599); the Brier 
 confidence and outcome; AUROC is how often a right frame has more confidence than a wrong one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from opencwm.errors import ConfigError
-from opencwm.evals.base import EvalResult, Ledger
+from opencwm.evals.base import EvalResult, Ledger, Progress, chunks
 from opencwm.evals.forced import predict_with_confidence
 from opencwm.protocols import ScoringModel
 from opencwm.trace.compare import Outcome, compare_frames
 from opencwm.trace.recording.frame import Trace
 
-CHUNK = 64
-"""Traces predicted together; the unit in which a ledger grows."""
 NUM_BINS = 10
 
 Judged = tuple[float, bool]
@@ -45,7 +43,7 @@ def evaluate(
     *,
     ledger: Path | None = None,
     settings: dict[str, Any] | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = lambda done, total: None,
 ) -> EvalResult:
     """Calibration over all frames after the first, greedily, without a grammar. Raises ConfigError for a model that
     cannot score given tokens: one behind a server."""
@@ -55,14 +53,11 @@ def evaluate(
     order = sorted(range(len(traces)), key=lambda index: -len(traces[index].frames))
     with Ledger(ledger, settings) as book:
         left = [index for index in order if str(index) not in book.done]
-        for start in range(0, len(left), CHUNK):
-            progress(len(traces) - len(left) + start, len(traces))
-            part = left[start : start + CHUNK]
+        for part in chunks(left, len(traces), progress):
             forced = predict_with_confidence(model, [traces[index] for index in part])
             for index, each in zip(part, forced, strict=True):
                 right = compare_frames(traces[index], each.frames, given=1).frames_right
                 book.add(str(index), list(zip(each.confidences[1:], right[1:], strict=True)))
-        progress(len(traces), len(traces))
         judged = [(float(p), bool(right)) for index in order for p, right in book.done[str(index)]]
     num_right = sum(right for _, right in judged)
     return EvalResult(

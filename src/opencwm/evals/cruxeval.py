@@ -11,13 +11,13 @@ Deviation: the prompts are our own, so language scores compare with each other m
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from opencwm.data.views.questions import answer_in, input_question, output_question
 from opencwm.errors import ConfigError
-from opencwm.evals.base import EvalResult, Ledger, estimate_to_dict
+from opencwm.evals.base import EvalResult, Ledger, Progress, chunks, estimate_to_dict
 from opencwm.evals.cruxeval_scoring import Direction, Item, score
 from opencwm.evals.forced import MakeGrammar
 from opencwm.evals.judge import Verdict
@@ -34,10 +34,7 @@ from opencwm.trace.view import output_of, view
 Mode = Literal["trace", "trace_grammar", "one_shot", "one_shot_grammar", "direct", "reasoning"]
 MODES: tuple[Mode, ...] = ("trace", "trace_grammar", "one_shot", "one_shot_grammar", "direct", "reasoning")
 MAX_TOKENS: Mapping[str, int] = {"trace": 8192, "one_shot": 512, "direct": 256, "reasoning": 8192}
-CHUNK = 50
-"""Items asked together; the unit in which a ledger grows."""
 
-Progress = Callable[[int, int], None]
 """Items done, items in all."""
 
 
@@ -170,12 +167,9 @@ def evaluate(
     settings |= {"n": len(items), "items": digest}
     with Ledger(ledger, settings) as book:
         left = [item for item in items if item.id not in book.done]
-        for start in range(0, len(left), CHUNK):
-            progress(len(items) - len(left) + start, len(items))
-            chunk = left[start : start + CHUNK]
+        for chunk in chunks(left, len(items), progress):
             for item, result in ask(model, chunk, mode, direction, grammar, limit, sandbox):
                 book.add(item.id, result)
-        progress(len(items), len(items))
         results = [book.done[item.id] for item in items]
     return EvalResult(
         task="cruxeval",

@@ -16,11 +16,12 @@ and goes on where it was; results are those of an uninterrupted one.
 import dataclasses
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from opencwm.errors import ConfigError
-from opencwm.evals.base import EvalResult, Ledger, estimate_to_dict
+from opencwm.evals.base import EvalResult, Ledger, chunks, estimate_to_dict
 from opencwm.evals.forced import MakeGrammar, Predicted, grammar_of, predict_forced
 from opencwm.protocols import Model, Request, ScoringModel
 from opencwm.trace.compare import (
@@ -41,8 +42,6 @@ from opencwm.trace.tokens import parse, render_frames
 
 Mode = Literal["forced", "forced_grammar", "free", "free_grammar", "one_shot", "one_shot_grammar"]
 MODES: tuple[Mode, ...] = get_args(Mode)
-CHUNK = 64
-"""Traces predicted together; the unit in which a ledger grows."""
 MIN_TOKENS = 256
 """A free-running prediction always gets this many."""
 
@@ -110,9 +109,7 @@ def run(
     """One comparison per trace; `names` are their names in the ledger."""
     used = grammar if mode.endswith("grammar") else None
     left = [at for at in range(len(traces)) if f"{mode}/{names[at]}" not in book.done]
-    for start in range(0, len(left), CHUNK):
-        progress(mode, len(traces) - len(left) + start, len(traces))
-        part = left[start : start + CHUNK]
+    for part in chunks(left, len(traces), partial(progress, mode)):
         chunk = [traces[at] for at in part]
         if mode.startswith("forced"):
             predicted = predict_forced(cast(ScoringModel, model), chunk, grammar=used)
@@ -121,7 +118,6 @@ def run(
             results = predict_free(model, chunk, grammar=used, one_shot=mode.startswith("one_shot"))
         for at, result in zip(part, results, strict=True):
             book.add(f"{mode}/{names[at]}", dataclasses.asdict(result))
-    progress(mode, len(traces), len(traces))
     return [comparison_of(book.done[f"{mode}/{name}"]) for name in names]
 
 
@@ -215,9 +211,7 @@ def wrong_frames(
     progress: Progress = lambda mode, done, total: None,
 ) -> Iterator[tuple[Trace, Predicted]]:
     """Teacher-forced predictions, for `breakdown.cases`."""
-    for start in range(0, len(traces), CHUNK):
-        progress("forced", start, len(traces))
-        chunk = traces[start : start + CHUNK]
+    for chunk in chunks(traces, len(traces), partial(progress, "forced")):
         yield from zip(chunk, predict_forced(model, chunk, grammar=grammar), strict=True)
 
 

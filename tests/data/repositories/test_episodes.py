@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from opencwm.data.length import CHARS_PER_TOKEN, estimate_tokens
 from opencwm.data.programs import Dial, generate
-from opencwm.data.repositories.episodes import EpisodeConfig, Seen, choose, episodes_of, survey
+from opencwm.data.repositories.episodes import MAX_SURVEYED, EpisodeConfig, Seen, choose, episodes_of, survey
 from opencwm.data.repositories.sources import Function, Sources
 from opencwm.errors import ConfigError
 from opencwm.tokenizer import Tokenizer
 from opencwm.trace.compare import why_excluded
 from opencwm.trace.files import read_traces, write_traces
-from opencwm.trace.recording.frame import Trace
+from opencwm.trace.recording.frame import Trace, dump
 from opencwm.trace.recording.recorder import record_source
 from opencwm.trace.stream import START_MARKER
 from opencwm.trace.text import parse_text, render_text
@@ -142,6 +142,7 @@ def check(episode, whole):
     assert marked == [trace.frames[0].source_line]
     assert {frame.source_line for frame in trace.frames} <= {*lines, *marked}
     assert trace.header["num_frames"] == len(trace.frames)
+    assert trace.header["num_bytes"] == sum(len(dump(frame.to_dict()).encode()) for frame in trace.frames)
 
 
 @settings(max_examples=25, deadline=None)
@@ -248,6 +249,44 @@ def test_calls_that_would_be_too_long_are_stepped_over(shop):
     full = len(by_name(made)["run"].trace.frames)
     made, _ = episodes(*shop, min_frames=1, step_in=1.0, max_depth=9, max_frames=full - 1)
     assert 20 < len(by_name(made)["run"].trace.frames) < full
+    made, _ = episodes(*shop, min_frames=1, step_in=1.0, max_depth=9, max_frames=full)
+    assert len(by_name(made)["run"].trace.frames) == full
+
+
+def test_calls_of_exactly_the_limits_are_episodes(shop):
+    trace, sources = shop
+
+    def sizes(**config):
+        seen = survey([trace], sources, EpisodeConfig(**config), lambda function: True)
+        return {each.function.qualname: each.num_frames for each in seen}
+
+    assert [min(sizes(min_frames=size).values()) for size in (1, 3, 4)] == [3, 3, 4]
+    made, _ = episodes(trace, sources, min_frames=1, step_in=0.0)
+    shortest = len(by_name(made)["run"].trace.frames)
+    assert sizes(max_frames=shortest)["run"] == shortest
+    assert "run" not in sizes(max_frames=shortest - 1)
+
+
+def test_calls_are_told_apart_by_the_class_that_they_raise_and_by_what_it_says(record_in):
+    files = {
+        "odd.py": """\
+def fail(kind, n):
+    raise kind(n)
+
+def run():
+    for kind in (ValueError, KeyError, MemoryError):
+        for n in range(2):
+            try:
+                fail(kind, n)
+            except Exception:
+                pass
+"""
+    }
+    trace, sources = record_in(files, "odd", lambda module: module.run())
+    everything = list(survey([trace], sources, EpisodeConfig(min_frames=1), lambda function: True))
+    failed = [seen for seen in everything if seen.function.qualname == "fail"]
+    assert Counter(seen.outcome for seen in failed) == {"ValueError": 2, "KeyError": 2}  # no MemoryError: an accident
+    assert len(choose(failed, 6)) == 4
 
 
 def test_what_is_too_long_is_tried_again_with_every_call_stepped_over(shop):
@@ -255,6 +294,7 @@ def test_what_is_too_long_is_tried_again_with_every_call_stepped_over(shop):
         return by_name(episodes(*shop, min_frames=1, step_in=1.0, max_depth=9, **config)[0]).get("run")
 
     tokens = estimate_tokens(run().trace)
+    assert run(max_tokens=tokens).trace == run().trace
     short = run(max_tokens=tokens - 1).trace
     assert max(frame.depth for frame in short.frames) == 1
     assert short.header["episode"]["step_in"] == 0.0
@@ -267,6 +307,37 @@ def test_choices_follow_from_the_seed(shop):
 
     assert texts() == texts()
     assert any(texts(seed=seed) != texts() for seed in (1, 2, 3))
+
+
+def test_each_call_has_choices_of_its_own(record_in):
+    files = {
+        "many.py": """\
+def one(n):
+    return n
+
+def many(n):
+    for i in range(7):
+        n += one(i)
+    return n
+
+def run():
+    many(1)
+    many(2)
+"""
+    }
+    trace, sources = record_in(files, "many", lambda module: module.run())
+
+    def depths(each):
+        return tuple(frame.depth for frame in each.trace.frames)
+
+    named = [Trace({**trace.header, "test": {"id": name}}, trace.frames) for name in ("a", "b")]
+    found = []
+    for traces in ([trace], named[:1], named[1:]):
+        made = episodes_of(lambda: traces, sources, EpisodeConfig())  # noqa: B023 - read before the next round
+        first, second = (depths(each) for each in made if each.function.qualname == "many")
+        assert first != second
+        found.append(first)
+    assert found[1] != found[2]
 
 
 def test_a_trace_that_is_missing_changes_nothing_about_the_others(shop):
@@ -372,6 +443,25 @@ def test_cut_values_are_counted_where_they_are(record_in):
     assert found == [("longer", 9, None), ("longer", 256, "cut values"), ("run", 4, "cut values")]
 
 
+def test_texts_that_only_look_cut_are_not_counted(record_in):
+    files = {
+        "odd.py": """\
+def odd(text):
+    return text
+
+def run(*texts):
+    for each in texts:
+        odd(each)
+"""
+    }
+    exact = "a" * 254  # with its quotes as long as a value may be
+    made, _ = episodes(*record_in(files, "odd", lambda module: module.run(exact, list(range(99)))), min_frames=1)
+    numbers = {each.trace.frames[-1].value[1]: each.trace.header["truncated"]["values"] for each in made[:2]}
+    assert (numbers["a"], numbers["0"] > 0) == (0, True)
+    made, _ = episodes(*record_in(files, "odd", lambda module: module.run("...(+3)")), min_frames=1)
+    assert made[0].trace.header["truncated"]["values"] == 0
+
+
 def test_closures_recursion_and_methods_of_nested_classes_are_functions_too(record_in):
     files = {
         "deep.py": """\
@@ -408,6 +498,13 @@ def test_many_calls_of_one_function_are_chosen_from_without_keeping_all(record_i
     everything = survey([trace], sources, EpisodeConfig(min_frames=1), lambda function: True)
     chosen = [seen for seen in choose(everything, 50) if seen.function.qualname == "one"]
     assert Counter(len(seen.lines) for seen in chosen) == {2: 3, 3: 3}
+
+
+def test_of_very_many_calls_the_first_ones_are_chosen_from():
+    function = Function(file="f.py", line_no=1, qualname="f", parameters=frozenset(), suspends=False, key="f")
+    count = MAX_SURVEYED + 9
+    calls = [Seen(0, start, function, "returned", frozenset({2}), start, "", 5) for start in range(count)]
+    assert {seen.start for seen in choose(calls, count)} == set(range(MAX_SURVEYED))
 
 
 @pytest.mark.parametrize("config", [{"step_in": 1.1}, {"max_depth": -1}, {"max_frames": 0}, {"per_function": 0}])

@@ -5,29 +5,14 @@ import json
 import sys
 
 import pytest
+from answering import Answering
 
 from opencwm.data.repositories.suite import LOG, OUT, Environment, SuiteLimits, record_tree
-from opencwm.sandbox import NamespaceSandbox
-from opencwm.sandbox.base import ExecResult
 from opencwm.trace.files import read_traces
 from opencwm.trace.recording.options import Options
 from opencwm.trace.recording.recorder import Recorder
 
 OPTIONS = Options(on_budget="stop_recording")
-
-
-class Answering:
-    """A sandbox whose programs have left these files, one after the other."""
-
-    def __init__(self, *left, ended="exited"):
-        self._left = iter(left)
-        self._ended = ended
-
-    def run(self, argv, **_):
-        return ExecResult(
-            ended=self._ended, status=0, signal=None, stdout=b"", stderr=b"", files=next(self._left), wall_s=1.0,
-            cpu_s=1.0, max_rss_bytes=0, enforced=NamespaceSandbox().enforced(),
-        )  # fmt: skip
 
 
 def one():

@@ -207,9 +207,13 @@ def test_garbage_is_not_collected_at_some_line_of_a_test(recorded):
 
 def test_a_rebuild_that_knows_what_was_lost_takes_the_same(recorded):
     source, folder, takes, _ = recorded
-    again = taken(source, folder, losses(takes))
-    assert losses(again) == losses(takes)
-    kept, kept_again = ([take for take in each if take.result.trace is not None] for each in (takes, again))
+    spared, *kept = (take for take in takes if take.result.trace is not None)
+    header, key = spared.result.trace.header, next(iter(losses(takes))).partition(" ")[0]
+    place = f"{key} #{header['episode']['frame']} {header['thread']} {header['test']['id']}"
+    lost = {**losses(takes), place: "unstable"}
+    again = taken(source, folder, lost)
+    assert losses(again) == lost
+    kept_again = [take for take in again if take.result.trace is not None]
     assert [(take.key, take.result.trace.to_json()) for take in kept] == [
         (take.key, take.result.trace.to_json()) for take in kept_again
     ]
@@ -220,6 +224,41 @@ def test_files_with_many_tests_are_cut_into_parts(packages, tmp_path):
     source.prepare(tmp_path, lambda line: None)
     parts = sorted(tuple(json.loads(line)["part"]) for line in (tmp_path / LIST).read_text().splitlines())
     assert parts == [(0, 3), (1, 3), (2, 3)]
+
+
+def test_neighbours_share_a_portion_and_what_reaches_outside_is_left_out(tmp_path):
+    one = "def test_{}():\n    pass\n\n"
+    texts = {
+        "test_a.py": "from .select import thing\n" + one.format(1) + one.format(2),
+        "test_b.py": "async " + one.format(1) + one.format(2),
+        "test_c.py": one.format(1) + one.format(2) + one.format(3),
+        "test_d.py": one.format(1),
+        "test_net.py": "from socket import socket\n" + one.format(1),
+        "test_broken.py": "def test_(:\n",
+        "helpers.py": one.format(1),
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+
+    def portions(size, **limit):
+        folder = tmp_path / f"{size}{limit}"
+        folder.mkdir()
+        source = Suites(weight=1.0, places=(str(tmp_path),), portion=size, allow_unisolated=True, **limit)
+        source.prepare(folder, lambda line: None)
+        return sorted(json.loads(line)["files"] for line in (folder / LIST).read_text().splitlines())
+
+    assert portions(4) == [["test_a.py", "test_b.py"], ["test_c.py", "test_d.py"]]
+    assert portions(3) == [["test_a.py", "test_b.py"], ["test_c.py"], ["test_d.py"]]
+    assert len(portions(3, portions=2)) == 2
+
+
+def test_episodes_are_no_longer_than_the_recipe_s_traces_and_chance_is_the_position_s(packages, tmp_path):
+    source = dataclasses.replace(SOURCE, places=(str(packages),), portion=3, allow_unisolated=True)
+    source.prepare(tmp_path, lambda line: None)
+    deal = source.deal(Shard(folder=tmp_path, number=0, count=1, max_frames=10))
+    first, second = (deal(random.Random(seed)).config for seed in (1, 2))
+    assert first.max_frames == second.max_frames == 10
+    assert first.seed != second.seed
 
 
 def test_code_that_cannot_be_isolated_does_not_run(packages, tmp_path, monkeypatch):

@@ -21,9 +21,12 @@ def engine(knowing):
 class Connection:
     """One request over ASGI."""
 
-    def __init__(self, body: dict | None, *, reads: int | None = None) -> None:
+    def __init__(self, body: dict | None, *, reads: int | None = None, tells_length: bool = False) -> None:
         """A client that sends no body for None, and stops reading after `reads` messages."""
         self._body = body
+        self.headers = [(b"content-type", b"application/json")]
+        if tells_length:
+            self.headers.append((b"content-length", str(len(json.dumps(body))).encode()))
         self._reads = reads
         self.messages: list[dict] = []
 
@@ -46,6 +49,12 @@ class Connection:
     def text(self) -> str:
         return b"".join(message.get("body", b"") for message in self.messages).decode()
 
+    @property
+    def events(self) -> list[dict]:
+        *events, end = (line.removeprefix("data: ") for line in self.text.split("\n\n") if line)
+        assert end == "[DONE]"
+        return list(map(json.loads, events))
+
 
 def speak(engine, *connections: Connection, limits: Limits | None = None) -> tuple[Endpoints, list[str]]:
     """Serve the connections, all at once."""
@@ -67,10 +76,11 @@ def speak(engine, *connections: Connection, limits: Limits | None = None) -> tup
             "method": "POST",
             "path": "/v1/completions",
             "query_string": b"",
-            "headers": [(b"content-type", b"application/json")],
         }
         async with asyncio.timeout(60):
-            await asyncio.gather(*(app(dict(scope), each.receive, each.send) for each in connections))
+            await asyncio.gather(
+                *(app({**scope, "headers": each.headers}, each.receive, each.send) for each in connections)
+            )
         endpoints.worker.stop()
         return endpoints
 
@@ -86,6 +96,35 @@ def test_a_body_that_does_not_arrive_is_not_waited_for(engine):
     speak(engine, silent, limits=Limits(read_timeout_s=0.05))
     assert silent.status == 408
     assert json.loads(silent.text)["error"]["message"] == "the body did not arrive in 0.05 seconds"
+
+
+@pytest.mark.parametrize(("below", "status"), [(0, 200), (1, 413)])
+def test_a_body_may_be_as_large_as_the_limit(engine, below, status):
+    size = len(json.dumps(ask()))
+    both = Connection(ask()), Connection(ask(), tells_length=True)
+    speak(engine, *both, limits=Limits(max_body_bytes=size - below))
+    assert [each.status for each in both] == [status] * 2
+
+
+def test_an_answer_that_has_stopped_is_made_no_further(engine):
+    stopped = Connection(ask(stop=" five", max_tokens=1900, ignore_eos=True))
+    endpoints, _ = speak(engine, stopped)
+    said = json.loads(stopped.text)
+    assert (said["choices"][0]["text"], said["choices"][0]["finish_reason"]) == (" one two three four", "stop")
+    assert said["usage"]["completion_tokens"] < 40
+    assert endpoints.worker.num_open == 0
+
+
+def test_a_stream_says_the_prompt_s_ids_once_and_its_usage_last(engine):
+    prompt = engine.tokenizer.encode("count:")
+    options = {"include_usage": True}
+    streamed = Connection(ask(prompt=prompt, stream=True, max_tokens=60, ignore_eos=True, stream_options=options))
+    speak(engine, streamed)
+    *events, last = streamed.events
+    assert len(events) > 1
+    assert [event.get("prompt_token_ids") for event in events] == [prompt] + [None] * (len(events) - 1)
+    assert all(event["usage"] is None for event in events)
+    assert last["usage"]["completion_tokens"] == 60
 
 
 def test_a_client_that_stops_reading_is_left(engine):

@@ -76,6 +76,13 @@ def test_calls_end_with_tool_calls():
     assert whole(chat(), parts_of(tokens, [], "length"))[0]["finish_reason"] == "length"
 
 
+def test_streamed_calls_are_numbered():
+    tokens, choice, found = [*TOKENIZER.encode(TWO_CALLS), EOT], chat(), []
+    for part in parts_of(tokens, list(range(1, len(tokens))), "stop"):
+        found += choice.push(part)["delta"].get("tool_calls", [])
+    assert [call["index"] for call in found] == [0, 1]
+
+
 def test_an_answer_of_one_call_ends_with_it():
     tokens = [*TOKENIZER.encode(TWO_CALLS), EOT]
     answer, num_tokens = whole(chat(one_call=True), parts_of(tokens, [], "length"))
