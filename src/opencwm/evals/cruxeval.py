@@ -35,8 +35,6 @@ Mode = Literal["trace", "trace_grammar", "one_shot", "one_shot_grammar", "direct
 MODES: tuple[Mode, ...] = ("trace", "trace_grammar", "one_shot", "one_shot_grammar", "direct", "reasoning")
 MAX_TOKENS: Mapping[str, int] = {"trace": 8192, "one_shot": 512, "direct": 256, "reasoning": 8192}
 
-"""Items done, items in all."""
-
 
 # ---- prompts and answers of a trace model
 
