@@ -242,7 +242,8 @@ def child(path, asan_folder):
     for i, (source, call) in enumerate(jobs):
         counts["programs"] += 1
         try:
-            difference = compared(source, call, dict(OPTIONS[i // 2 % len(OPTIONS)], max_frames=MAX_FRAMES), counts)
+            options = dict(OPTIONS[i // 2 % len(OPTIONS)], max_frames=MAX_FRAMES, timeout_s=None)
+            difference = compared(source, call, options, counts)
         except Stopped:
             counts["too long"] += 1
             continue

@@ -263,3 +263,27 @@ def test_a_source_that_cannot_be_compiled_is_the_callers_error():
         Options.from_dict({"max_frame": 3})
     with pytest.raises(ValueError, match="structural, repr"):
         Options(values="pretty")
+
+
+WIDE = """
+class Box:
+    pass
+
+twins = box = Box()
+box.items = list(range(10_000))
+for _ in range(60):
+    twins = [twins, twins]
+
+def f(value):
+    return value
+"""
+
+
+def test_without_a_limit_a_text_is_whole_as_far_as_the_budget_goes():
+    """The second one would never end: its parts are shared."""
+    options = Options(max_value_chars=None, max_items=None, max_depth=None)
+    trace = record_source(WIDE, call="f(box)", options=options)
+    assert trace.frames[-1].value == f"<Box items={list(range(10_000))}>"
+    assert trace.header["outcome"] == "returned"
+    trace = record_source(WIDE, call="f(twins)", options=options)
+    assert (trace.header["outcome"], len(trace.frames)) == ("budget", 2)

@@ -12,7 +12,7 @@ import _thread
 import ctypes
 import sys
 import time
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, Tuple
 
 from .kept_builtins import __builtins__ as __builtins__  # type: ignore[attr-defined,no-redef,unused-ignore]
 from .shapes import class_name
@@ -27,7 +27,7 @@ class ReprTimeout(BaseException):
 
 
 class GuardedRepr:
-    def __init__(self, max_chars: Optional[int]) -> None:
+    def __init__(self, max_chars: int) -> None:
         self._max_chars = max_chars
         self._watchman = Watchman()
 
@@ -37,7 +37,7 @@ class GuardedRepr:
         if text == "..":
             text = "<{} ..>".format(class_name(type(value)))
         key = text if len(text) <= 256 else (hash(text), len(text))
-        if self._max_chars is not None and len(text) > self._max_chars:
+        if len(text) > self._max_chars:
             return text[: self._max_chars] + "...", True, key
         return text, False, key
 

@@ -2948,7 +2948,7 @@ static int engine_init(Engine *e, PyObject *args, PyObject *kwargs) {
     e->deadline = timeout > 0 ? now() + timeout : 0;
     Py_ssize_t max_frames, max_bytes;
     if (limit_of(options, "max_depth", &e->max_depth) < 0 || limit_of(options, "max_items", &e->max_items) < 0 ||
-        limit_of(options, "max_value_chars", &e->max_chars) < 0 || limit_of(options, "max_frames", &max_frames) < 0 ||
+        limit_of(options, "max_chars", &e->max_chars) < 0 || limit_of(options, "max_frames", &max_frames) < 0 ||
         limit_of(options, "max_bytes", &max_bytes) < 0 || ops_of(returns, e->op_returns, 2, &e->num_returns) < 0 ||
         ops_of(loops, e->op_loops, 3, &e->num_loops) < 0)
         return -1;

@@ -48,6 +48,11 @@ class Options:
             if getattr(self, name) not in known:
                 raise ValueError("{} is {!r}; it must be one of {}".format(name, getattr(self, name), ", ".join(known)))
 
+    @property
+    def max_chars(self) -> int:
+        """Characters that are written of one value: a text longer than `max_bytes` is in no frame that is kept."""
+        return self.max_bytes if self.max_value_chars is None else min(self.max_value_chars, self.max_bytes)
+
     def to_dict(self) -> "dict[str, Any]":
         return {field.name: getattr(self, field.name) for field in fields(self)}
 

@@ -55,12 +55,12 @@ class Writer:
 
     def __init__(self, options: Options) -> None:
         self._max_items = options.max_items
-        self._max_chars = options.max_value_chars
+        self._max_chars = options.max_chars
         self._is_deep_cut = options.max_depth is not None and options.max_depth < PLAIN_DEPTH
         self._texts = TextWriter(options)
         self._known: Dict[int, Seen] = {}
         """What was seen at an address last: no promise what is there now, but its snapshot can tell."""
-        self._repr = GuardedRepr(options.max_value_chars) if options.values == "repr" else None
+        self._repr = GuardedRepr(options.max_chars) if options.values == "repr" else None
 
     def look(self, value: Any, last: Optional[Seen] = None) -> Seen:
         """`value` as it is now; `last` itself where nothing has changed since. Raises RecursionError alone."""
@@ -70,7 +70,7 @@ class Writer:
             atom = ATOM_TEXT.get(kind)
             if atom is not None:
                 text = atom(value)
-                if self._max_chars is None or len(text) <= self._max_chars:
+                if len(text) <= self._max_chars:
                     return (value, text, text, False, None)
                 return self._look_long_atom(value, kind, text, self._max_chars)
             if self._repr is not None:
@@ -130,7 +130,7 @@ class Writer:
         max_chars, max_items = self._max_chars, self._max_items
         if max_items is None or max(widest, len(value)) <= max_items:
             uncut = self._plain_text(value)
-            if not self._is_deep_cut and (max_chars is None or len(uncut) <= max_chars):
+            if not self._is_deep_cut and len(uncut) <= max_chars:
                 return (_NO_REF, uncut, uncut, False, None)
             key: Any = _short(uncut)
         elif kinds.isdisjoint(_UNMARKED_IDS):
@@ -156,7 +156,7 @@ class Writer:
             return None
         text = self._plain_text(shown)
         text = "{}, ...(+{}){}".format(text[:-1], len(value) - limit, text[-1])
-        return None if self._max_chars is not None and len(text) > self._max_chars else (text, True)
+        return None if len(text) > self._max_chars else (text, True)
 
     def _look_long(self, value: Any) -> Optional[Seen]:
         """A long list or tuple of atoms: the text is taken from pieces, until it is long enough to be compared."""
@@ -186,14 +186,15 @@ class Writer:
         if last is not None and type(last[1]) is GraphKey and self._texts.graph_key(value) == last[1]:
             return last
         is_builtin = kind in PLAIN_IDS
-        uncut, is_over = self._texts.write(value, is_cut=False, enough=CAP if is_builtin else GRAPH_FROM)
+        enough = CAP if is_builtin else GRAPH_FROM
+        uncut, is_over = self._texts.write(value, is_cut=False, enough=enough)
         if not is_builtin and len(uncut) > GRAPH_FROM:
             key: Any = self._texts.graph_key(value)
         elif len(uncut) > CAP:
             key = (hash(uncut[:CAP]), len(value))
         else:
             key = _short(uncut)
-        if not is_over and (self._max_chars is None or len(uncut) <= self._max_chars):
+        if not is_over and len(uncut) <= min(self._max_chars, enough):
             return (_NO_REF, key, uncut, False, None)
         text, is_cut = self._texts.cut(value)
         return (_NO_REF, key, text, is_cut, None)

@@ -25,13 +25,13 @@ class TextWriter:
     def __init__(self, options: Options) -> None:
         self._max_depth = options.max_depth
         self._max_items = options.max_items
-        self._max_chars = options.max_value_chars
+        self._max_chars = options.max_chars
         self._handlers: Dict[int, Tuple[type, Handler]] = {}
 
     def cut(self, value: Any) -> Tuple[str, bool]:
         """The text as it is shown, and whether anything of it was left out."""
         text, is_over = self.write(value, is_cut=True, enough=self._max_chars)
-        if self._max_chars is not None and len(text) > self._max_chars:
+        if len(text) > self._max_chars:
             return text[: self._max_chars] + "...", True
         return text, is_over
 
@@ -55,7 +55,7 @@ class TextWriter:
                 atom = ATOM_TEXT.get(kind)
                 shape: Any = atom(item) if atom is not None else self.handler(item)(item, limit)
                 if type(shape) is str:
-                    if max_chars is not None and len(shape) > max_chars and kind in LONG_IDS and len(item) > max_chars:
+                    if len(shape) > max_chars and kind in LONG_IDS and len(item) > max_chars:
                         is_over = True
                         if is_cut:
                             shape = cut_string(item, kind, max_chars)
