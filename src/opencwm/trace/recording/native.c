@@ -149,7 +149,7 @@ static int put_json(Buf *b, const char *text, Py_ssize_t len) {
     return 0;
 }
 
-/* The UTF-8 of a str, lone surrogates included (then `*is_odd` is set, and the frame is made ASCII before it is kept). */
+/* The UTF-8 of a str, lone surrogates included: then `*is_odd` is set, and the frame made ASCII before it is kept. */
 static PyObject *utf8_of(PyObject *text, bool *is_odd) {
     PyObject *bytes = PyUnicode_AsUTF8String(text);
     if (bytes == NULL && PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
@@ -166,10 +166,11 @@ typedef enum {
     K_UNKNOWN, K_INT, K_STR, K_FLOAT, K_NAMED, K_BYTES, K_COMPLEX,     /* atoms; K_NAMED: None, True, False, ... */
     K_LIST, K_TUPLE, K_NAMED_TUPLE, K_EXCEPTION, K_RANGE, K_SLICE,     /* containers: of an array, */
     K_DICT, K_DEFAULTDICT, K_ORDERED_DICT, K_KEYS, K_VALUES, K_ITEMS,  /* of a dict's entries, */
-    K_SET, K_FROZENSET, K_DEQUE, K_INSTANCE, K_DATACLASS, K_FRACTION, K_ENUM, /* of others */
+    K_SET, K_FROZENSET, K_DEQUE,                                       /* of others' parts, */
+    K_INSTANCE, K_DATACLASS, K_FRACTION, K_ENUM,                       /* of attributes */
     K_FUNCTION, K_CLASS, K_MODULE, K_BUILTIN, K_DESCRIPTOR, K_WRAPPER, /* leaves: of a name, */
-    K_IMMUTABLE, K_TIME, K_CONSTANT,                                   /* of a text that stays */
-    K_BYTEARRAY,
+    K_IMMUTABLE, K_TIME, K_CONSTANT,                                   /* of a text that stays, */
+    K_BYTEARRAY,                                                       /* of bytes that change */
     K_OTHER                                                            /* values.Writer's */
 } Kind;
 
@@ -179,12 +180,14 @@ static const struct {
 } KINDS[] = {
     {"int", K_INT}, {"str", K_STR}, {"float", K_FLOAT}, {"bytes", K_BYTES},
     {"list", K_LIST}, {"tuple", K_TUPLE}, {"named tuple", K_NAMED_TUPLE}, {"exception", K_EXCEPTION},
-    {"range", K_RANGE}, {"slice", K_SLICE}, {"dict", K_DICT}, {"defaultdict", K_DEFAULTDICT},
-    {"OrderedDict", K_ORDERED_DICT}, {"dict_keys", K_KEYS}, {"dict_values", K_VALUES}, {"dict_items", K_ITEMS},
-    {"set", K_SET}, {"frozenset", K_FROZENSET}, {"deque", K_DEQUE}, {"instance", K_INSTANCE},
-    {"dataclass", K_DATACLASS}, {"Fraction", K_FRACTION}, {"bytearray", K_BYTEARRAY}, {"enum", K_ENUM}, {"function", K_FUNCTION}, {"class", K_CLASS}, {"module", K_MODULE},
-    {"builtin", K_BUILTIN}, {"descriptor", K_DESCRIPTOR}, {"wrapper", K_WRAPPER}, {"immutable", K_IMMUTABLE},
-    {"time", K_TIME}, {"constant", K_CONSTANT},
+    {"range", K_RANGE}, {"slice", K_SLICE},
+    {"dict", K_DICT}, {"defaultdict", K_DEFAULTDICT}, {"OrderedDict", K_ORDERED_DICT},
+    {"dict_keys", K_KEYS}, {"dict_values", K_VALUES}, {"dict_items", K_ITEMS},
+    {"set", K_SET}, {"frozenset", K_FROZENSET}, {"deque", K_DEQUE},
+    {"instance", K_INSTANCE}, {"dataclass", K_DATACLASS}, {"Fraction", K_FRACTION}, {"enum", K_ENUM},
+    {"function", K_FUNCTION}, {"class", K_CLASS}, {"module", K_MODULE}, {"builtin", K_BUILTIN},
+    {"descriptor", K_DESCRIPTOR}, {"wrapper", K_WRAPPER},
+    {"immutable", K_IMMUTABLE}, {"time", K_TIME}, {"constant", K_CONSTANT}, {"bytearray", K_BYTEARRAY},
 };
 
 #define IS_ATOM(kind) ((kind) <= K_COMPLEX)
@@ -192,7 +195,8 @@ static const struct {
 #define IS_CONTAINER(kind) ((kind) >= K_LIST && (kind) <= K_ENUM)
 #define HAS_PAIRS(kind) ((kind) == K_ITEMS || ((kind) == K_ORDERED_DICT && ORDERED_AS_PAIRS)) /* tuples of its own */
 #define HAS_KEYS(kind) ((kind) >= K_DICT && (kind) <= K_ORDERED_DICT && !HAS_PAIRS(kind))
-#define IS_COUNTED(kind) ((kind) != K_RANGE && (kind) != K_SLICE && (kind) != K_FRACTION && (kind) != K_ENUM) /* its items may be cut */
+#define IS_COUNTED(kind) /* its items may be cut */ \
+    ((kind) != K_RANGE && (kind) != K_SLICE && (kind) != K_FRACTION && (kind) != K_ENUM)
 
 typedef struct {
     PyObject *name;
@@ -349,7 +353,7 @@ typedef struct Thread {
     int what;           /* of the event */
     bool is_aside, has_asked;
     Aside aside;
-    PyObject *signal[3]; /* what the program's handler of a signal raised, while we were aside: type, value, traceback */
+    PyObject *signal[3]; /* type, value, traceback: what the program's handler of a signal raised in between */
     long long num_cut;
     Activation **stack;
     int height, room;
@@ -469,7 +473,8 @@ static Kind kind_of(PyObject *name) {
 static Form *form_new(PyTypeObject *type, PyObject *said) {
     PyObject *kind, *opened, *base, *slots, *fields;
     int has_dict;
-    if (!PyArg_ParseTuple(said, "OSOpO!O!", &kind, &opened, &base, &has_dict, &PyTuple_Type, &slots, &PyTuple_Type, &fields))
+    if (!PyArg_ParseTuple(said, "OSOpO!O!", &kind, &opened, &base, &has_dict, &PyTuple_Type, &slots,
+                          &PyTuple_Type, &fields))
         return NULL;
     Form *r = PyMem_RawCalloc(1, sizeof *r);
     if (r == NULL) return (Form *)PyErr_NoMemory();
@@ -488,7 +493,10 @@ static Form *form_new(PyTypeObject *type, PyObject *said) {
     if (r->slots == NULL) { form_drop(r); return (Form *)PyErr_NoMemory(); }
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(slots); i++) {
         PyObject *name, *slot;
-        if (!PyArg_ParseTuple(PyTuple_GET_ITEM(slots, i), "UO!", &name, &PyMemberDescr_Type, &slot)) { form_drop(r); return NULL; }
+        if (!PyArg_ParseTuple(PyTuple_GET_ITEM(slots, i), "UO!", &name, &PyMemberDescr_Type, &slot)) {
+            form_drop(r);
+            return NULL;
+        }
         PyMemberDef *member = ((PyMemberDescrObject *)slot)->d_member;
         if (member->type != T_OBJECT_EX || !PyType_IsSubtype(type, PyDescr_TYPE(slot))) r->kind = K_OTHER;
         r->slots[r->num_slots++] = (Slot){Py_NewRef(name), member->offset};
@@ -497,7 +505,8 @@ static Form *form_new(PyTypeObject *type, PyObject *said) {
     if (put_json(&json, PyBytes_AS_STRING(opened), PyBytes_GET_SIZE(opened)) == 0)
         r->text = PyBytes_FromStringAndSize(json.data, json.len);
     PyMem_RawFree(json.data);
-    for (Py_ssize_t i = 0; i < PyBytes_GET_SIZE(opened); i++) r->num_chars += (PyBytes_AS_STRING(opened)[i] & 0xC0) != 0x80;
+    for (Py_ssize_t i = 0; i < PyBytes_GET_SIZE(opened); i++)
+        r->num_chars += (PyBytes_AS_STRING(opened)[i] & 0xC0) != 0x80;
     if (r->text == NULL) { form_drop(r); return NULL; }
     return r;
 }
@@ -537,7 +546,9 @@ static struct Described *described_slot(PyTypeObject *type) {
     return &described[((uintptr_t)type >> 5 ^ type->tp_version_tag) % NUM_DESCRIBED];
 }
 
-static unsigned int version_of(PyTypeObject *type) { return type->tp_flags & Py_TPFLAGS_HEAPTYPE ? type->tp_version_tag : 0; }
+static unsigned int version_of(PyTypeObject *type) {
+    return type->tp_flags & Py_TPFLAGS_HEAPTYPE ? type->tp_version_tag : 0;
+}
 
 static Class *class_new(Engine *e, PyTypeObject *type) {
     struct Described *known = described_slot(type);
@@ -579,9 +590,26 @@ typedef struct {
     PyDictValues *values;
     PyDictUnicodeEntry *entries;
     Py_ssize_t size, pos;
+    bool has_others; /* keys that are no names: left out */
 } Attributes;
 
-/* False: they are not to be had. Else all keys are of exactly str. */
+static inline bool attributes_next(Attributes *a, PyObject **key, PyObject **item) {
+    while (a->dict != NULL) {
+        if (!PyDict_Next(a->dict, &a->pos, key, item)) return false;
+        if (!a->has_others || PyUnicode_CheckExact(*key)) return true;
+    }
+    if (a->pos >= a->size) return false;
+#if PY_VERSION_HEX < 0x030D0000
+    Py_ssize_t at = ((uint8_t *)a->values)[-3 - a->pos++];
+#else
+    Py_ssize_t at = get_insertion_order_array(a->values)[a->pos++];
+#endif
+    *key = a->entries[at].me_key;
+    *item = a->values->values[at];
+    return *item != NULL;
+}
+
+/* False: they are not to be had. */
 static bool attributes_of(PyObject *value, Attributes *a) {
     PyTypeObject *type = Py_TYPE(value);
     memset(a, 0, sizeof *a);
@@ -606,8 +634,15 @@ static bool attributes_of(PyObject *value, Attributes *a) {
 #endif
     }
     if (a->dict != NULL) {
+        if (!PyDict_CheckExact(a->dict)) return false;
         a->size = PyDict_GET_SIZE(a->dict);
-        return PyDict_CheckExact(a->dict) && DK_IS_UNICODE(((PyDictObject *)a->dict)->ma_keys);
+        a->has_others = !DK_IS_UNICODE(((PyDictObject *)a->dict)->ma_keys);
+        if (a->has_others) {
+            Attributes all = *a;
+            PyObject *key, *item;
+            for (a->size = 0; attributes_next(&all, &key, &item); a->size++) {}
+        }
+        return true;
     }
     if (a->values != NULL) {
         PyDictKeysObject *keys = ((PyHeapTypeObject *)type)->ht_cached_keys;
@@ -620,19 +655,6 @@ static bool attributes_of(PyObject *value, Attributes *a) {
 #endif
     }
     return true;
-}
-
-static inline bool attributes_next(Attributes *a, PyObject **key, PyObject **item) {
-    if (a->dict != NULL) return PyDict_Next(a->dict, &a->pos, key, item);
-    if (a->pos >= a->size) return false;
-#if PY_VERSION_HEX < 0x030D0000
-    Py_ssize_t at = ((uint8_t *)a->values)[-3 - a->pos++];
-#else
-    Py_ssize_t at = get_insertion_order_array(a->values)[a->pos++];
-#endif
-    *key = a->entries[at].me_key;
-    *item = a->values->values[at];
-    return *item != NULL;
 }
 
 /* -- names: of what is named and not shown ------------------------------------------------------------------------- */
@@ -759,13 +781,17 @@ typedef struct {
     bool is_wrapped; /* it stands in <> */
 } Parts;
 
-static inline PyObject *slot_of(PyObject *value, const Slot *slot) { return *(PyObject **)((char *)value + slot->offset); }
+static inline PyObject *slot_of(PyObject *value, const Slot *slot) {
+    return *(PyObject **)((char *)value + slot->offset);
+}
 
 /* An attribute by name; NULL where it is not bound. Most often it is the next one. */
 static PyObject *field_of(Parts *x, PyObject *name) {
     PyObject *key, *item;
-    for (int i = x->form->num_slots; i--;)
-        if (PyUnicode_Compare(x->form->slots[i].name, name) == 0 && (item = slot_of(x->value, &x->form->slots[i]))) return item;
+    for (int i = x->form->num_slots; i--;) {
+        const Slot *slot = &x->form->slots[i];
+        if (PyUnicode_Compare(slot->name, name) == 0 && (item = slot_of(x->value, slot)) != NULL) return item;
+    }
     if (!x->form->has_dict) return NULL;
     if (attributes_next(&x->attributes, &key, &item) && key == name) return item;
     x->attributes = x->start;
@@ -864,7 +890,7 @@ static bool parts_of(Engine *e, Parts *x, Kind kind, const Form *form, PyObject 
         }
         x->start = x->attributes;
         x->size = form->num_fields;
-        if (kind == K_DATACLASS) return true;
+        if (kind != K_ENUM) return true;
         x->label.object = field_of(x, PyTuple_GET_ITEM(form->fields, 0));
         x->pos = 1;
         x->size = 1;
@@ -872,12 +898,15 @@ static bool parts_of(Engine *e, Parts *x, Kind kind, const Form *form, PyObject 
     }
 }
 
-/* The next part, with its key or its name. TAKEN; NOT_OURS: not to be had; ENDED. */
-enum { TAKEN = 1, NOT_OURS = 0, FAILED = -1, UNKNOWN = 2, ENDED = 3, LARGE = 4 };
-/* LARGE: to be done anew, with visits. NOT_OURS: the value holds something that values.Writer must write. UNKNOWN: it holds an instance of a class
-   (`t->unknown`) that was never met: all must start anew once the class is described, since that runs Python code, and
-   the program's threads with it. Nothing here runs any. */
+/* What came of a value or of a part of it. Nothing that says one of these runs Python code.
+   TAKEN: it is written, or there. ENDED: there are no more parts. FAILED: an exception is set.
+   NOT_OURS: it holds something that values.Writer must write.
+   UNKNOWN: it holds an instance of a class (`t->unknown`) that was never met. All must start anew once the class is
+   described, since that runs Python code, and the program's threads with it.
+   LARGE: all must start anew, with visits. */
+enum { FAILED = -1, NOT_OURS = 0, TAKEN = 1, UNKNOWN, ENDED, LARGE };
 
+/* The next part, with its key or its name: TAKEN, ENDED or NOT_OURS. */
 static inline int parts_next(Parts *x, PyObject **key, PyObject **item) {
     Py_hash_t hash;
     switch (x->kind) {
@@ -935,7 +964,10 @@ static inline bool is_renamed(PyTypeObject *type, const Form *form) {
 /* What a value of a builtin base is, for instances of its subclasses. */
 static uint64_t base_word(Kind base, PyObject *value) {
     switch (base) {
-    case K_STR: return hash_of(PyUnicode_KIND(value), PyUnicode_DATA(value), PyUnicode_GET_LENGTH(value) * PyUnicode_KIND(value));
+    case K_STR: {
+        const int width = PyUnicode_KIND(value);
+        return hash_of(width, PyUnicode_DATA(value), PyUnicode_GET_LENGTH(value) * width);
+    }
     case K_BYTES: return hash_of(0, PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value));
     case K_FLOAT: return hash_of(0, (const char *)&((PyFloatObject *)value)->ob_fval, sizeof(double));
     default: {
@@ -943,8 +975,8 @@ static uint64_t base_word(Kind base, PyObject *value) {
 #if PY_VERSION_HEX < 0x030C0000
         return hash_of(Py_SIZE(number), (const char *)number->ob_digit, Py_ABS(Py_SIZE(number)) * sizeof(digit));
 #else
-        Py_ssize_t num_digits = number->long_value.lv_tag >> 3;
-        return hash_of(number->long_value.lv_tag & 3, (const char *)number->long_value.ob_digit, num_digits * sizeof(digit));
+        const uintptr_t tag = number->long_value.lv_tag;
+        return hash_of(tag & 3, (const char *)number->long_value.ob_digit, (tag >> 3) * sizeof(digit));
 #endif
     }
     }
@@ -991,13 +1023,13 @@ static int visit(Visits *v, PyObject *object, int level, Visit **found) {
 
 /* -- snapshots: has a value changed? ------------------------------------------------------------------------------ */
 
-/* A snapshot is a list of words. An atom is its address. A container is its class; its kind and its size, plus one where
-   it is an array with a word for each item, atoms most often; its label, if it has one; and what it holds, names with it where they may change. Where
-   that is a container, one of these words stands before it, the last two without anything after them:
+/* A snapshot is a list of words. An atom is its address. A container is its class; its kind and its size, plus one
+   where it is an array with one word for each item (atoms, most often); its label, if it has one; and what it holds,
+   with names where they may change. A container in it is BELOW, followed by its own words; or AGAIN, one that stands
+   around it; or SHARED, in a large value, whose containers have their own words once, at the first visit.
 
-   In a large value each container has its own words once, at the first visit. One that has more than MAX_WORDS is
-   compared that far, as the format has it for texts of more than 1,000,000 characters. */
-enum { BELOW = 1, AGAIN = 2, SHARED = 3 }; /* its own words; the one so many levels up, of that visit (<< 2) */
+   One of more than MAX_WORDS is compared that far, as the format has it for texts of more than 1,000,000 characters. */
+enum { BELOW = 1, AGAIN = 2, SHARED = 3 }; /* with AGAIN its level << 2, with SHARED the index of its visit << 2 */
 #define LARGE_WORDS 4096
 #define MAX_WORDS 333334
 #define MAX_VISITS 100000
@@ -1033,7 +1065,8 @@ static inline int still_item(Thread *t, const Words *w, Py_ssize_t *at, PyObject
     }
 }
 
-static int still_parts(Thread *t, const Words *w, Py_ssize_t *at, Kind kind, const Form *form, PyObject *value, int level) {
+static int still_parts(Thread *t, const Words *w, Py_ssize_t *at, Kind kind, const Form *form, PyObject *value,
+                       int level) {
     uintptr_t head, word;
     NEXT(head);
     if ((head & 0xFE) != HEAD(kind, 0)) return 0;
@@ -1310,7 +1343,8 @@ static int pen_atom(Pen *p, Class *cls, PyObject *value) {
     }
     case K_BYTES: {
         Py_ssize_t len = PyBytes_GET_SIZE(value), num_left = len - p->max_chars;
-        if (PEN_PUT(p, "b") < 0 || pen_put_quoted(p, PyBytes_AS_STRING(value), num_left > 0 ? p->max_chars : len) < 0) return -1;
+        if (num_left > 0) len = p->max_chars;
+        if (PEN_PUT(p, "b") < 0 || pen_put_quoted(p, PyBytes_AS_STRING(value), len) < 0) return -1;
         if (num_left <= 0) return 0;
         p->is_cut = true;
         if (hash_atom(p, cls, value) < 0) return -1;
@@ -1318,9 +1352,8 @@ static int pen_atom(Pen *p, Class *cls, PyObject *value) {
     }
     case K_FLOAT: {
         double number = PyFloat_AS_DOUBLE(value);
-        if (number > -1e15 && number < 1e15 && number == (double)(long long)number && (number != 0 || !signbit(number))) {
+        if (number > -1e15 && number < 1e15 && number == (double)(long long)number && (number != 0 || !signbit(number)))
             return pen_put_int(p, (long long)number) < 0 ? -1 : PEN_PUT(p, ".0");
-        }
         char *text = PyOS_double_to_string(number, 'r', 0, Py_DTSF_ADD_DOT_0, NULL);
         if (text == NULL) return -1;
         int done = pen_put(p, text, strlen(text));
@@ -1455,7 +1488,8 @@ static int pen_bytearray(Pen *p, const Label *l) {
 static int pen_leaf(Pen *p, Class *cls, PyObject *value) {
     Label label;
     if (is_renamed(cls->type, cls->form) || !label_of(cls->kind, value, &label)) return NOT_OURS;
-    if (keep_word(p, (uintptr_t)cls->type) < 0 || keep_word(p, HEAD(cls->kind, 0)) < 0 || keep_label(p, &label, label_word(&label)) < 0)
+    if (keep_word(p, (uintptr_t)cls->type) < 0 || keep_word(p, HEAD(cls->kind, 0)) < 0 ||
+        keep_label(p, &label, label_word(&label)) < 0)
         return FAILED;
     const char *open = cls->kind == K_FUNCTION ? "<function " : cls->kind == K_CLASS ? "<class "
         : cls->kind == K_MODULE ? "<module " : "<built-in ";
@@ -1520,7 +1554,8 @@ static int pen_open(Pen *p, const Parts *x, char *close) {
     default: break;
     }
     strcpy(close, end);
-    if (x->kind == K_DEQUE && ((Deque *)x->value)->max_len >= 0) sprintf(close, "], maxlen=%zd)", ((Deque *)x->value)->max_len);
+    if (x->kind == K_DEQUE && ((Deque *)x->value)->max_len >= 0)
+        sprintf(close, "], maxlen=%zd)", ((Deque *)x->value)->max_len);
     if (!WRITES(p)) {
         if (!open[0]) hash_form(p, x->form);
         else p->hash = mix(p->hash, x->kind);
@@ -1531,8 +1566,9 @@ static int pen_open(Pen *p, const Parts *x, char *close) {
     if (open[0] ? pen_put(p, open, strlen(open)) < 0 : pen_put_class(p, x->form) < 0) return -1;
     if (x->kind == K_ENUM) return pen_label(p, &x->label) < 0 ? -1 : PEN_PUT(p, ": ");
     if (x->kind != K_DEFAULTDICT) return 0;
-    if ((x->is_wrapped && PEN_PUT(p, "<") < 0) || pen_label(p, &x->label) < 0 || (x->is_wrapped && PEN_PUT(p, ">") < 0)) return -1;
-    return PEN_PUT(p, ", {");
+    if (x->is_wrapped && PEN_PUT(p, "<") < 0) return -1;
+    if (pen_label(p, &x->label) < 0) return -1;
+    return x->is_wrapped ? PEN_PUT(p, ">, {") : PEN_PUT(p, ", {");
 }
 
 static int pen_parts(Pen *p, Parts *x, int level);
@@ -1660,7 +1696,8 @@ static int pen_container(Pen *p, Class *cls, PyObject *value, int level) {
         Visit *found;
         int done = visit(&t->visits, value, level, &found);
         if (done < 0) return FAILED;
-        if (done == 0 && found->level < level && t->above[found->level] == value) return pen_again(p, cls, level, found->level);
+        if (done == 0 && found->level < level && t->above[found->level] == value)
+            return pen_again(p, cls, level, found->level);
         is_first = done == 1;
         if (!is_first) {
             found->level = level;
@@ -1752,7 +1789,10 @@ static Look look_other(Thread *t, PyObject *value, Seen *s) {
     s->has_words = false;
     Pen pen = {t, &t->json, 0, 0, PY_SSIZE_T_MAX};
     t->json.len = 0;
-    if (PUT(&t->json, "\"") < 0 || pen_put_str(&pen, text) < 0 || PUT(&t->json, "\"") < 0) { Py_DECREF(found); return ERROR; }
+    if (PUT(&t->json, "\"") < 0 || pen_put_str(&pen, text) < 0 || PUT(&t->json, "\"") < 0) {
+        Py_DECREF(found);
+        return ERROR;
+    }
     Look look = seen_text(t, s, is_cut, 0, false);
     Py_XSETREF(s->other, found);
     return had_other ? (same ? SAME : CHANGED) : look;
@@ -2094,7 +2134,8 @@ static int put_locals(Thread *t, Activation *a, bool is_full, bool has_started) 
     }
     is_reordered &= !is_full;
     if (!num_removed && !is_reordered) return PUT(b, "},\"removed\":[]}}");
-    if (PUT(b, "},\"removed\":[") < 0 || (num_removed && put_removed(t, a, has_started) < 0) || PUT(b, "]") < 0) return -1;
+    if (PUT(b, "},\"removed\":[") < 0) return -1;
+    if ((num_removed && put_removed(t, a, has_started) < 0) || PUT(b, "]") < 0) return -1;
     if (is_reordered && put_order(t, a) < 0) return -1;
     return PUT(b, "}}");
 }
@@ -2198,10 +2239,12 @@ static int code_folds(Code *c, PyObject *info) {
         PyObject *key, *value;
         Py_ssize_t pos = 0;
         Py_hash_t hash;
-        while (PyDict_Next(inside, &pos, &key, &value)) c->fold_inside[PyLong_AsLong(key) / 2] = (int32_t)PyLong_AsLong(value);
+        while (PyDict_Next(inside, &pos, &key, &value))
+            c->fold_inside[PyLong_AsLong(key) / 2] = (int32_t)PyLong_AsLong(value);
         pos = 0;
         while (_PySet_NextEntry(starts, &pos, &key, &hash)) c->fold_starts[PyLong_AsLong(key) / 2] = 1;
-        for (Py_ssize_t i = 0; i < PyList_GET_SIZE(lines); i++) c->fold_lines[i] = (int)PyLong_AsLong(PyList_GET_ITEM(lines, i));
+        for (Py_ssize_t i = 0; i < PyList_GET_SIZE(lines); i++)
+            c->fold_lines[i] = (int)PyLong_AsLong(PyList_GET_ITEM(lines, i));
         c->jump_targets = PyObject_GetAttrString(info, "jump_targets");
         done = c->jump_targets == NULL || PyErr_Occurred() ? -1 : 0;
     }
@@ -2262,7 +2305,8 @@ static Code *code_new(Engine *e, PyCodeObject *code) {
         PyObject *bytes = PyObject_GetAttrString(info, "co_code"); /* kept by info */
         if (bytes == NULL || int_attr(info, "is_function", &is_function) < 0 ||
             int_attr(info, "can_suspend", &can_suspend) < 0 || int_attr(info, "is_coroutine", &is_coroutine) < 0 ||
-            int_attr(info, "is_async_generator", &is_async_generator) < 0 || int_attr(info, "call_line", &c->call_line) < 0) {
+            int_attr(info, "is_async_generator", &is_async_generator) < 0 ||
+            int_attr(info, "call_line", &c->call_line) < 0) {
             Py_XDECREF(bytes);
             code_free(c);
             return NULL;
@@ -2419,8 +2463,8 @@ static const char *return_cause(Engine *e, Code *c, int offset) {
         if (op == e->op_returns[i]) return NULL;
     if (!c->can_suspend) return "unwind";
     int resume = op == e->op_resume ? offset : offset + 2; /* 3.13 has moved on to it already */
-    if ((op != e->op_yield && op != e->op_resume) || c->co_code[resume] != e->op_resume || !(c->co_code[resume + 1] & 3))
-        return "unwind";
+    if (op != e->op_yield && op != e->op_resume) return "unwind";
+    if (c->co_code[resume] != e->op_resume || !(c->co_code[resume + 1] & 3)) return "unwind";
     return c->is_coroutine || (c->is_async_generator && (c->co_code[resume + 1] & 3) == 3) ? "await" : "yield";
 }
 
@@ -2513,8 +2557,8 @@ static int on_exception(Thread *t, Activation *a, const Place *at, PyObject *exc
     int line = line_at(a, at);
     if (c->fold_inside) fold_show(a, line);
     Py_ssize_t start = t->tape.len;
-    if (put_head(t, "exception", NULL, a->depth, c, line) < 0 || put_value(t, exception) < 0 || PUT(&t->tape, "}") < 0) return -1;
-    return tape_end(t, start);
+    if (put_head(t, "exception", NULL, a->depth, c, line) < 0 || put_value(t, exception) < 0) return -1;
+    return PUT(&t->tape, "}") < 0 ? -1 : tape_end(t, start);
 }
 
 /* A recorder that fails stops recording and leaves the program alone; only BudgetStop leaves us. */
@@ -2630,7 +2674,8 @@ static int line_of(Code *c, int offset) {
     return *line;
 }
 
-static int monitored_now(Engine *e, Thread *t, PyThreadState *state, PyObject *code, int what, PyObject *arg, int line) {
+static int monitored_now(Engine *e, Thread *t, PyThreadState *state, PyObject *code, int what, PyObject *arg,
+                         int line) {
     IFrame *frame = _PyThreadState_GetFrame(state);
     Place at = {frame, (PyCodeObject *)code, _PyInterpreterFrame_LASTI(frame) * (int)sizeof(_Py_CODEUNIT), line};
     if (what != PyTrace_CALL) {
@@ -2653,8 +2698,8 @@ static int monitored_now(Engine *e, Thread *t, PyThreadState *state, PyObject *c
     return on_event_now(t, &at, what, arg);
 }
 
-/* `line` -1: the one of the frame's instruction. Returns what the interpreter expects of a callback. The interpreter does
-   not hold on to a callback that it calls: another thread may end the recording while Python code of ours runs here. */
+/* `line` -1: the one of the frame's instruction. Returns what the interpreter expects of a callback. The interpreter
+   does not hold on to a callback that it calls: another thread may end the recording while Python code of ours runs. */
 static inline PyObject *monitored(Engine *e, PyObject *code, int what, PyObject *arg, int line) {
     PyThreadState *state = PyThreadState_Get();
     PyObject *result = NULL;
@@ -2812,7 +2857,7 @@ static PyObject *thread_get(Thread *t, void *what) {
 }
 
 static int thread_set_live(Thread *t, PyObject *value, void *what) {
-    t->is_live = PyObject_IsTrue(value);
+    t->is_live = value == Py_True; /* NULL where it is deleted */
     return 0;
 }
 
@@ -2918,7 +2963,8 @@ static int limit_of(PyObject *options, const char *name, Py_ssize_t *into) {
 
 static int ops_of(PyObject *ops, unsigned char *into, int room, int *num) {
     *num = 0;
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(ops) && i < room; i++) into[(*num)++] = (unsigned char)PyLong_AsLong(PyTuple_GET_ITEM(ops, i));
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(ops) && i < room; i++)
+        into[(*num)++] = (unsigned char)PyLong_AsLong(PyTuple_GET_ITEM(ops, i));
     return PyErr_Occurred() ? -1 : 0;
 }
 
@@ -2927,9 +2973,10 @@ static int engine_init(Engine *e, PyObject *args, PyObject *kwargs) {
     double timeout;
     int is_repr, stops_program, full_after_return;
     static uint64_t num_recordings;
-    if (!PyArg_ParseTuple(args, "OOOO!OOOdpppiiO!O!O", &e->owner, &options, &e->scope, &CodesType, &e->codes, &e->writer,
-                          &e->describe, &e->budget_stop, &timeout, &is_repr, &stops_program, &full_after_return, &e->op_yield, &e->op_resume,
-                          &PyTuple_Type, &returns, &PyTuple_Type, &loops, &e->disable)) {
+    if (!PyArg_ParseTuple(args, "OOOO!OOOdpppiiO!O!O", &e->owner, &options, &e->scope, &CodesType, &e->codes,
+                          &e->writer, &e->describe, &e->budget_stop, &timeout, &is_repr, &stops_program,
+                          &full_after_return, &e->op_yield, &e->op_resume, &PyTuple_Type, &returns, &PyTuple_Type,
+                          &loops, &e->disable)) {
         e->disable = e->owner = e->scope = e->writer = e->describe = e->budget_stop = NULL;
         e->codes = NULL;
         return -1;
