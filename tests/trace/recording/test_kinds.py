@@ -154,7 +154,7 @@ KINDS = {
     "enum": (color, lambda it: it.value.append(2)),
     "member's name": (color, attr("_name_", "é")),
     "function": (function, attr("__qualname__", "é.g")),
-    "class": (lambda: [Plain, int, of(int)], lambda it: it.__setitem__(0, Slots)),
+    "class": (lambda: [Plain, int, of(int), collections.OrderedDict], lambda it: it.__setitem__(0, Slots)),
     "class's name": (lambda: of(list), attr("__name__", "Other")),
     "module": (lambda: types.ModuleType("m"), attr("__name__", "n")),
     "builtin": (lambda: [len, [].append], lambda it: it.__setitem__(0, abs)),
@@ -181,6 +181,18 @@ KINDS = {
     "link of a graph": (graph, lambda it: it.nodes[650].links.__setitem__(0, it.nodes[651])),
     "table": (lambda: [{"a": i, "b": [i]} for i in range(1500)], lambda it: it[1400]["b"].append(1)),
 }  # fmt: skip
+OTHERS = {
+    "Counter": (lambda: [collections.Counter("aab")], lambda it: it[0].update("c")),
+    "Counter for a list": (lambda: [[1], collections.Counter("aab")], lambda it: it.__setitem__(1, [1])),
+    "default of a dataclass": (lambda: Point([1], "e"), lambda it: delattr(it, "y")),
+    "keys of an OrderedDict": (lambda: collections.OrderedDict({(1, 2): 3, "a": 4}), lambda it: it.move_to_end((1, 2))),
+    "zone": (lambda: datetime.datetime(2020, 1, 2, tzinfo=datetime.UTC), lambda it: None),
+    "digits": (lambda: [10**5000], lambda it: it.__setitem__(0, 10**5000 + 1)),
+    "member without a value": (color, lambda it: delattr(it, "_value_")),
+    "name of a class": (lambda: type("Once", (Exception,), {})(1), lambda it: setattr(type(it), "__name__", "Twice")),
+    "module without a name": (lambda: types.ModuleType("m"), lambda it: vars(it).pop("__name__")),
+}
+"""What is left to the writer of the reference engine."""
 ENDLESS = {"ring", "ring's end", "graph", "link of a graph"}
 """Their whole text, with its shared parts repeated, is not to be had."""
 
@@ -209,13 +221,19 @@ def refuse(*_):
     raise AssertionError("the reference engine's writer was asked")
 
 
-def recorded(changed, engine, options, make, change):
+def recorded(changed, engine, options, make, change, is_alone=True):
     with Recorder(options, scope=[changed.__code__.co_filename], engine=engine) as recorder:
-        if engine == "native":
+        if engine == "native" and is_alone:
             recorder.engine.writer.look = refuse
         changed(make, change)
     assert recorder.engine.failure is None
     return [frame.to_dict() for frame in recorder.trace.frames]
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_what_is_left_to_the_writer_is_the_same(kind, changed):
+    frames = [recorded(changed, engine, OPTIONS[0], *OTHERS[kind], is_alone=False) for engine in ("native", "python")]
+    assert frames[0] == frames[1]
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=["default", "few", "all"])

@@ -203,3 +203,37 @@ def test_a_class_that_is_changed_between_two_recordings(version, tmp_path):
     argv = [interpreters.need(version), "-B", tmp_path / "changed.py", CHILD.parents[1]]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+SMALL = """
+import sys, threading
+sys.path.insert(0, sys.argv[1])
+from recording.recorder import Recorder
+
+class Node:
+    def __init__(self, next):
+        self.next = next
+
+def f(nodes, items):
+    items[0] = None
+    return nodes
+
+nodes, items = None, []
+for _ in range(950):
+    nodes, items = Node(nodes), [items, 1]
+with Recorder(scope=[__file__], engine="native") as recorder:
+    for size in (1 << 16, 1 << 19):
+        threading.stack_size(size)
+        thread = threading.Thread(target=f, args=(nodes, [items]))
+        thread.start()
+        thread.join()
+print([trace.frames[-1].value[:20] for trace in recorder.traces[-2:]])
+"""
+
+
+@pytest.mark.parametrize("version", interpreters.GOLDEN)
+def test_deep_values_in_threads_with_small_stacks(version, tmp_path):
+    (tmp_path / "small.py").write_text(SMALL)
+    argv = [interpreters.need(version), "-B", tmp_path / "small.py", CHILD.parents[1]]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "['<Node next=<Node nex', '<Node next=<Node nex']\n", "")

@@ -31,6 +31,7 @@
 #endif
 #include <datetime.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -362,6 +363,7 @@ typedef struct Thread {
     Buf json;          /* scratch */
     Words words, refs; /* scratch */
     PyObject *above[MAX_LEVEL + 4]; /* containers around the one that is looked at */
+    uintptr_t room_from, room_size; /* of the machine's stack, its last part left out; 0: not asked yet */
     Visits visits;        /* of a large value: the containers in it */
     bool has_visits, is_partial; /* of the snapshot that is compared: see there */
     PyObject *unknown;    /* a class that was met and never described */
@@ -982,6 +984,36 @@ static uint64_t base_word(Kind base, PyObject *value) {
     }
 }
 
+/* -- room: on the machine's stack, of which a level of a value takes a little -------------------------------------- */
+
+#define FEW_LEVELS 16 /* for which there is always room */
+#define LAST_ROOM (64 << 10)
+
+static void ask_for_room(Thread *t) {
+    uintptr_t from = 0, size = UINTPTR_MAX; /* not known: as much as one likes */
+#if defined(__linux__)
+    pthread_attr_t attributes;
+    if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
+        void *stack;
+        size_t num_bytes;
+        if (pthread_attr_getstack(&attributes, &stack, &num_bytes) == 0) from = (uintptr_t)stack, size = num_bytes;
+        pthread_attr_destroy(&attributes);
+    }
+#elif defined(__APPLE__)
+    size = pthread_get_stacksize_np(pthread_self());
+    from = (uintptr_t)pthread_get_stackaddr_np(pthread_self()) - size;
+#endif
+    t->room_from = from ? from + LAST_ROOM : 0;
+    t->room_size = from ? (size > LAST_ROOM ? size - LAST_ROOM : 1) : size;
+}
+
+/* False: a program's threads may have small stacks, and no value of theirs is to end them. */
+static inline bool has_room(Thread *t, int level) {
+    if (level < FEW_LEVELS) return true;
+    if (t->room_size == 0) ask_for_room(t);
+    return (uintptr_t)__builtin_frame_address(0) - t->room_from < t->room_size;
+}
+
 /* -- visits: of the containers in a large value ------------------------------------------------------------------- */
 
 static void visits_begin(Visits *v) {
@@ -1117,7 +1149,7 @@ static int still(Thread *t, const Words *w, Py_ssize_t *at, PyObject *value, int
     PyTypeObject *type = Py_TYPE(value);
     uintptr_t word;
     NEXT(word);
-    if (word != (uintptr_t)type || level >= MAX_LEVEL) return 0;
+    if (word != (uintptr_t)type || level >= MAX_LEVEL || !has_room(t, level)) return 0;
     if (*at >= w->len) return t->is_partial;
     t->above[level] = value;
     const Kind kind = w->data[*at] >> 1 & 0x7F;
@@ -1681,7 +1713,7 @@ static int pen_parts(Pen *p, Parts *x, int level) {
 
 static int pen_container(Pen *p, Class *cls, PyObject *value, int level) {
     Thread *t = p->t;
-    if (level >= MAX_LEVEL || cls->kind == K_OTHER) return NOT_OURS;
+    if (level >= MAX_LEVEL || cls->kind == K_OTHER || !has_room(t, level)) return NOT_OURS;
     if (!IS_CONTAINER(cls->kind)) {
         if (level && keep_word(p, BELOW) < 0) return FAILED;
         return pen_leaf(p, cls, value);
