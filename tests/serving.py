@@ -9,11 +9,10 @@ from pathlib import Path
 
 import httpx
 import torch
+from tiny_models import fresh, save_folder, shape_for
 
 from opencwm.infer.server.bodies import ChatBody, CompletionBody
 from opencwm.infer.server.completions import Served, plan_chat, plan_completion
-from opencwm.model import weights
-from opencwm.model.config import ModelConfig
 from opencwm.model.transformer import Transformer
 from opencwm.tokenizer import Tokenizer
 
@@ -85,19 +84,7 @@ def save_knowing_model(folder: Path) -> None:
         "<think></think><tool: bash>ls -l</tool>count:user assistant system why? list",
     ]
     tokenizer = Tokenizer.train(texts * 3, 480)
-    config = ModelConfig(
-        vocab_size=tokenizer.vocab_size,
-        hidden_size=48,
-        intermediate_size=96,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=12,
-        layer_types=("sliding_attention", "full_attention"),
-        sliding_window=64,
-        max_position_embeddings=CONTEXT,
-        qk_norm=True,
-    )
+    config = shape_for(tokenizer, hidden_size=48, intermediate_size=96, head_dim=12, max_position_embeddings=CONTEXT)
     served = Served(name="knowing", tokenizer=tokenizer, vocab_size=config.vocab_size, context=CONTEXT)
     ask, call = ({"model": "knowing", **each} for each in ({"messages": ASK}, CALL))
     prompts = [
@@ -117,11 +104,9 @@ def save_knowing_model(folder: Path) -> None:
         (list(plan.requests[0].prompt), [*tokenizer.encode(text), eot])
         for plan, text in zip(prompts, answers, strict=True)
     ]
-    model = Transformer(config)
-    model.initialise(0)
+    model = fresh(config)
     learn(model, rows)
-    weights.save(model, folder)
-    tokenizer.save(folder)
+    save_folder(folder, model, tokenizer)
 
 
 def learn(model: Transformer, rows: list[tuple[list[int], list[int]]]) -> None:

@@ -40,27 +40,9 @@ def half(tmp_path: Path) -> str:
 @pytest.fixture
 def tiny_model(tmp_path):
     """A model folder of a few thousand random weights."""
-    from opencwm.model import weights
-    from opencwm.model.config import ModelConfig
-    from opencwm.model.transformer import Transformer
+    from tiny_models import fresh, save_folder, shape_for  # not above: torch takes a second, and few tests need it
+
     from opencwm.tokenizer import Tokenizer
 
     tokenizer = Tokenizer.train(["<|line_sep|>def f(x):\n    return x\n"], 400)
-    config = ModelConfig(
-        vocab_size=tokenizer.vocab_size,
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        head_dim=8,
-        layer_types=("full_attention",),
-        sliding_window=64,
-        max_position_embeddings=512,
-        qk_norm=True,
-    )
-    model = Transformer(config)
-    model.initialise(0)
-    weights.save(model, tmp_path / "tiny")
-    tokenizer.save(tmp_path / "tiny")
-    return tmp_path / "tiny"
+    return save_folder(tmp_path / "tiny", fresh(shape_for(tokenizer)), tokenizer)

@@ -14,8 +14,8 @@ from opencwm.trace.compare import compare
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """A model folder as training exports it: a few thousand weights, nothing learned, optimizer state included."""
-    from opencwm.model.config import ModelConfig
-    from opencwm.model.transformer import Transformer
+    from tiny_models import fresh, shape_for
+
     from opencwm.tokenizer import Tokenizer
     from opencwm.trace.text import render_text
     from opencwm.train import optim
@@ -24,24 +24,7 @@ def model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("model")
     tokenizer = Tokenizer.train(map(render_text, read_heldout(DemoConfig(num_measured=20))), 600)
     tokenizer.save(folder / "tokenizer")
-    config = ModelConfig(
-        vocab_size=608,
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        head_dim=8,
-        layer_types=("full_attention",),
-        sliding_window=64,
-        max_position_embeddings=4096,
-        qk_norm=True,
-        bos_token_id=tokenizer.special["begin_of_text"],
-        eos_token_id=(tokenizer.special["end_of_text"],),
-        pad_token_id=tokenizer.special["pad"],
-    )
-    network = Transformer(config)
-    network.initialise(0)
+    network = fresh(shape_for(tokenizer, vocab_size=608, hidden_size=16, head_dim=4, max_position_embeddings=4096))
     export(folder / "model", network, optim.build(network, optim.OptimConfig()), folder / "tokenizer")
     return folder / "model"
 

@@ -4,15 +4,14 @@ import pytest
 import tokenizers
 import torch
 import transformers
+from tiny_models import fresh, save_folder, shape_for
 
+from opencwm.cli import main
 from opencwm.errors import ConfigError
 from opencwm.infer.engine import Engine
 from opencwm.infer.grammar import TraceGrammar
 from opencwm.infer.hugging_face import Constraint, HuggingFaceModel
 from opencwm.infer.resolve import open_model
-from opencwm.model import weights
-from opencwm.model.config import ModelConfig
-from opencwm.model.transformer import Transformer
 from opencwm.prediction import predict
 from opencwm.protocols import Message, Request
 from opencwm.tokenizer import Tokenizer
@@ -30,26 +29,8 @@ def tokenizer():
 def ours(tmp_path_factory, tokenizer):
     """A folder in the `cwm` layout."""
     folder = tmp_path_factory.mktemp("hf") / "ours"
-    config = ModelConfig(
-        vocab_size=tokenizer.vocab_size,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=8,
-        layer_types=("sliding_attention", "full_attention"),
-        sliding_window=16,
-        max_position_embeddings=512,
-        bos_token_id=tokenizer.special["begin_of_text"],
-        eos_token_id=(tokenizer.special["end_of_text"],),
-        pad_token_id=tokenizer.special["pad"],
-    )
-    model = Transformer(config)
-    model.initialise(3)
-    weights.save(model, folder)
-    tokenizer.save(folder)
-    return folder
+    shape = shape_for(tokenizer, qk_norm=False, sliding_window=16)
+    return save_folder(folder, fresh(shape, seed=3), tokenizer)
 
 
 @pytest.fixture(scope="module")
@@ -190,6 +171,11 @@ def test_a_folder_of_another_architecture_is_opened_by_transformers(llama):
     assert (model.name, model.tokenizer) == ("llama", None)
     (made,) = model.generate([Request(prompt="def f", max_tokens=5)])
     assert (len(made.tokens), made.finish) == (5, "length")
+
+
+def test_it_is_not_served(llama, capsys):
+    assert main.run(["serve", "--model", str(llama), "--port", "0"]) == 2
+    assert "is run by transformers" in capsys.readouterr().err
 
 
 def test_it_answers_chats_and_stops_at_texts(llama):

@@ -53,7 +53,11 @@ def serve(
         if threads is None and model == "nano":
             threads = 1  # too small to share
         engine = open_model(model, device=device, dtype=dtype, threads=threads, max_batch=max_batch)
-        assert isinstance(engine, Engine), "what is no address is local"
+        if not isinstance(engine, Engine):
+            raise ConfigError(
+                f"{model} is run by transformers, one request after the other: too slow to serve",
+                fix="serve it with vLLM, or give a folder in the layout cwm or qwen3",
+            )
         url, shown = run.address(listener), name or (Path(model).resolve().name if model != "nano" else model)
 
         def when_ready() -> None:

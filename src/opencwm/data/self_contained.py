@@ -244,9 +244,7 @@ def _is_constant(value: ast.expr) -> bool:
     for node in ast.walk(value):
         if isinstance(node, ast.Lambda | ast.Await | ast.Yield | ast.YieldFrom | ast.NamedExpr):
             return False
-        if isinstance(node, ast.Name) and node.id in IMPURE_BUILTINS:
-            return False
-        if isinstance(node, ast.Attribute) and (node.attr in IMPURE_ATTRIBUTES or _is_dunder(node.attr)):
+        if _names_impure(node):
             return False
     return True
 
@@ -257,11 +255,15 @@ def _is_pure(definition: ast.stmt) -> bool:
             return False
         if isinstance(node, ast.Import | ast.ImportFrom) and not _is_usable(node):
             return False
-        if isinstance(node, ast.Name) and node.id in IMPURE_BUILTINS:
-            return False
-        if isinstance(node, ast.Attribute) and (node.attr in IMPURE_ATTRIBUTES or _is_dunder(node.attr)):
+        if _names_impure(node):
             return False
     return True
+
+
+def _names_impure(node: ast.AST) -> bool:
+    if isinstance(node, ast.Name):
+        return node.id in IMPURE_BUILTINS
+    return isinstance(node, ast.Attribute) and (node.attr in IMPURE_ATTRIBUTES or _is_dunder(node.attr))
 
 
 def _is_dunder(name: str) -> bool:

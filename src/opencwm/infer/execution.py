@@ -129,7 +129,7 @@ class Execution:
             if self._learns and top.line:
                 known.changed[top.line] = frozenset(name for name in shown if shown[name] != top.shown.get(name))
             rounds = top.rounds
-            if _FOR.match(line):
+            if _FOR.match(line):  # reached from its body, it begins another round; from elsewhere, its first
                 rounds = {**rounds, line: rounds.get(line, 0) + 1 if indent(top.line) > indent(line) else 0}
             self._stack = (*self._stack[:-1], Activation(shown=shown, line=line, rounds=rounds))
         elif event == "return":
@@ -188,6 +188,7 @@ class Execution:
         if event == "call":
             return self._arguments()
         top = self._top
+        # what the line that ran binds by its looks, and what it changed the last time it ran, where that was seen
         bound = targets(top.line) if self._before[0] != "call" else {}
         changed = self._program.changed.get(top.line, frozenset(bound)) if self._before[0] != "call" else frozenset()
         if (found := _FOR.match(top.line)) and (items := self._items(top.line)) is not None:
@@ -197,7 +198,7 @@ class Execution:
             guesses[name] = (
                 self._changed(name, text) if name in changed else (text if top.is_full else UNCHANGED, False)
             )
-        for name in bound:
+        for name in bound:  # new names come last
             if name not in guesses and (name in changed or not found):
                 guesses[name] = self._changed(name, None)
         return guesses

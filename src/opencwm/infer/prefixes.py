@@ -6,9 +6,10 @@ A block is the keys and values of a few positions that follow those of its paren
 leaves its blocks here, those that it generates too: samples of one prompt, branches of one execution, and an execution
 that is rewound to any frame and goes on, compute only what is new. What comes out is a copy, so nothing here changes.
 
-The blocks share a budget of bytes; what was used longest ago goes first. Rows of local layers go apart from those of
-global ones, and count as used only where a sequence went on within their window. So the windows in the middle of a long
-prompt go first, and its global rows, without which nothing after them can go on, last.
+The blocks share a budget of bytes; what was used longest ago is dropped first. A block's rows of local layers are
+dropped apart from those of global ones, and count as used only where a sequence went on within their window. So the
+windows in the middle of a long prompt are dropped first, and its global rows, without which nothing after them can go
+on, last.
 """
 
 from collections import OrderedDict

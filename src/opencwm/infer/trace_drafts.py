@@ -112,11 +112,11 @@ class Reading:
             value = self._execution.value(self._event, self._line)
             if value is not None and json.dumps(value).startswith(begun):
                 yield json.dumps(value)[len(begun) :], True
-            elif not begun or is_text(begun):
+            elif not begun or is_text(begun):  # it cannot be told: only that a quote opens it, or that it has closed
                 yield ("", True) if begun else ('"', False)
             elif is_closed(text_of(begun + '"')):
                 yield '"', True
-        elif self._event not in ("call", "line"):
+        elif self._event not in ("call", "line"):  # the other events show no locals
             yield "", True
         else:
             rest = self._rest_of_locals(begun)
@@ -124,17 +124,19 @@ class Reading:
                 yield rest
 
     def _rest_of_locals(self, begun: str) -> tuple[str, bool] | None:
+        """What is left of LOCALS after `begun`, and whether it is whole then; None where that cannot be told."""
         ends = [found.end() for found in _PAIR.finditer(begun)]
-        tail = begun[ends[-1] if ends else 0 :]
+        tail = begun[ends[-1] if ends else 0 :]  # after the last whole pair
         if tail.endswith("}") and (ends or begun == "{}"):
             return "", True
         written, expected = pairs(begun), self._execution.locals(self._event)
         whole, is_whole = joined({name: guess for name, guess in expected.items() if name not in written}, bool(ends))
-        if whole.startswith(tail):
+        if whole.startswith(tail):  # all is as expected so far
             return whole[len(tail) :], is_whole
         found = _OPEN_PAIR.search(tail)
-        if found is None:
+        if found is None:  # inside a name that is another one than expected
             return None
+        # inside a value: of another name than expected, or beginning otherwise
         name, part = text_of(f'"{found[1]}"'), found[2]
         names = list(expected)
         later = names[names.index(name) + 1 :] if name in expected else names
@@ -142,7 +144,7 @@ class Reading:
         quoted = json.dumps(text)[1:-1]
         if is_open and quoted.startswith(part) and quoted != part:
             return quoted[len(part) :], False
-        if is_closed(text_of(f'"{part}"')):
+        if is_closed(text_of(f'"{part}"')):  # whole as it stands, whatever was expected
             quoted = part
         elif is_open or not quoted.startswith(part):
             return None

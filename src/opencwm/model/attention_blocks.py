@@ -46,8 +46,8 @@ class BlockAttention:
 
 
 def local_bias(lengths: Sequence[int], window: int) -> Tensor:
-    """0 where a query sees a key and -inf elsewhere: (B, Q, E), a block's keys being the `window` tokens before it and
-    its own."""
+    """0 where a query sees a key and -inf elsewhere: (B, Q, E). A block's keys are its own tokens and those before it
+    that its first query may reach, in whole blocks. Padding sees padding: no row is -inf throughout."""
     size = max(1, window // 2)  # fewer queries meet fewer keys that lie out of their window: measured
     documents = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))
     documents_BQ = F.pad(documents, (0, -len(documents) % size), value=-1).view(-1, size)
@@ -132,6 +132,7 @@ class DocumentAttention(torch.autograd.Function):
         for first, start, end in blocks(q_KGTH.shape[2], window):
             q = q_KGTH[:, :, start:end].reshape(num_kv, -1, head_dim)
             scores = torch.bmm(q, k_KTH[:, first:end].transpose(1, 2)).view(num_kv, groups, end - start, end - first)
+            # hidden are the keys that come later, and those that the window has left behind
             later = torch.ones(end - start, end - start, dtype=torch.bool, device=q.device).triu(1)
             scores[..., start - first :].masked_fill_(later, float("-inf"))
             if window is not None and end - first > window:
@@ -175,7 +176,8 @@ def padded(x_NTH: Tensor) -> Tensor:
 
 
 def blocks(length: int, window: int | None) -> list[tuple[int, int, int]]:
-    """First key, first query and end of each block of queries of a document."""
+    """First key, first query and end of each block of queries of a document; both ends are multiples of LENGTH_STEP, so
+    that products have few different shapes."""
     starts = range(0, length, QUERY_BLOCK)
     firsts = [0 if window is None else max(0, start - window + 1) // LENGTH_STEP * LENGTH_STEP for start in starts]
     return [(first, start, min(start + QUERY_BLOCK, length)) for first, start in zip(firsts, starts, strict=True)]

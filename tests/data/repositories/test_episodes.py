@@ -454,7 +454,7 @@ def run(*texts):
         odd(each)
 """
     }
-    exact = "a" * 254  # with its quotes as long as a value may be
+    exact = "a" * 510  # with its quotes as long as a value may be
     made, _ = episodes(*record_in(files, "odd", lambda module: module.run(exact, list(range(99)))), min_frames=1)
     numbers = {each.trace.frames[-1].value[1]: each.trace.header["truncated"]["values"] for each in made[:2]}
     assert (numbers["a"], numbers["0"] > 0) == (0, True)
