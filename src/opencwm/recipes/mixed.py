@@ -33,7 +33,7 @@ def data() -> Recipe:
         num_programs=136_000,
         shard_size=640,
         functions=Functions(weight=0.05, places=places, calls=12),
-        suites=Suites(weight=0.05, places=places, portions=140, max_test_frames=1_000, episodes=episodes),
+        suites=Suites(weight=0.05, places=places, max_test_frames=1_000, episodes=episodes),
         generated=Generated(weight=0.9, ramp=0.0),
         min_frames=MIN_FRAMES,
         max_frames=MAX_FRAMES,
