@@ -237,3 +237,41 @@ def test_deep_values_in_threads_with_small_stacks(version, tmp_path):
     argv = [interpreters.need(version), "-B", tmp_path / "small.py", CHILD.parents[1]]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "['<Node next=<Node nex', '<Node next=<Node nex']\n", "")
+
+
+THREADS = """
+import sys, threading
+sys.path.insert(0, sys.argv[1])
+from recording.recorder import Recorder
+
+def f(n):
+    return n
+
+def stranger():
+    is_there.set()
+    may_go.wait()
+    f(0)
+
+is_there, may_go = threading.Event(), threading.Event()
+before = threading.Thread(target=stranger)
+before.start()
+is_there.wait()
+with Recorder(scope=[__file__], engine=sys.argv[2]) as recorder:
+    may_go.set()
+    before.join()
+    for n in range(1, 4):
+        thread = threading.Thread(target=f, args=(n,))
+        thread.start()
+        thread.join()
+print([[frame.value for frame in trace.frames[2:]] for trace in recorder.traces])
+"""
+
+
+@pytest.mark.parametrize("engine", ["python", "native"])
+@pytest.mark.parametrize("version", interpreters.GOLDEN)
+def test_each_thread_has_its_own_trace_also_where_another_one_has_ended(version, engine, tmp_path):
+    """The system gives the ended one's ident to the next."""
+    (tmp_path / "threads.py").write_text(THREADS)
+    argv = [interpreters.need(version), "-B", tmp_path / "threads.py", CHILD.parents[1], engine]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[[], ['1'], ['2'], ['3']]\n", "")

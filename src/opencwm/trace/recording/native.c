@@ -38,7 +38,7 @@
 #include <structmember.h>
 #include <time.h>
 
-#if PY_VERSION_HEX < 0x030B0000 || PY_VERSION_HEX >= 0x030E0000
+#if PY_VERSION_HEX < 0x030B0000 || PY_VERSION_HEX >= 0x030E0000 || defined(Py_GIL_DISABLED)
 #error "frames of this version of the interpreter are not known here"
 #endif
 
@@ -2688,7 +2688,7 @@ static inline Thread *thread_here(Engine *e, PyThreadState *state) {
     if (e->last_id == id) return e->last_thread;
     Aside aside;
     step_aside(&aside);
-    PyObject *found = PyObject_CallMethod(e->owner, "thread_here", NULL);
+    PyObject *found = PyObject_CallMethod(e->owner, "thread_here", "K", (unsigned long long)id);
     step_back(&aside);
     if (found == NULL) return NULL;
     e->last_id = id;
@@ -3055,6 +3055,12 @@ static PyObject *engine_thread(Engine *e, PyObject *none) {
     return (PyObject *)t;
 }
 
+/* The system's idents are used again, these are not. */
+static PyObject *engine_thread_ids(Engine *e, PyObject *none) {
+    PyThreadState *here = PyThreadState_Get(), *newest = PyInterpreterState_ThreadHead(here->interp);
+    return Py_BuildValue("KK", (unsigned long long)here->id, (unsigned long long)newest->id);
+}
+
 static PyObject *engine_is_spent(Engine *e, void *what) { return PyBool_FromLong(e->is_spent); }
 
 static int engine_set_spent(Engine *e, PyObject *value, void *what) {
@@ -3081,6 +3087,7 @@ static void engine_dealloc(Engine *e) {
 
 static PyMethodDef engine_methods[] = {
     {"thread", (PyCFunction)engine_thread, METH_NOARGS, "A tape for one more thread."},
+    {"thread_ids", (PyCFunction)engine_thread_ids, METH_NOARGS, "Of the calling thread and of the newest."},
 #if PY_VERSION_HEX >= 0x030C0000
     {"at_start", (PyCFunction)(void (*)(void))at_start, METH_FASTCALL, "PY_START, PY_RESUME"},
     {"at_throw", (PyCFunction)(void (*)(void))at_throw, METH_FASTCALL, "PY_THROW"},

@@ -21,7 +21,7 @@ import threading
 import weakref
 from functools import lru_cache
 from types import CodeType, FrameType, ModuleType
-from typing import Any, Dict, List, Optional, Set, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from .descriptions import describe
 from .engine import _LOOP_OPS, _RESUME, _RETURN_OPS, _YIELD_VALUE, Activation, BudgetStop, SettraceEngine, unwrapped
@@ -278,9 +278,9 @@ class MonitoringEngine(NativeEngine):
 
     def __init__(self, options: Options, scope: Scope) -> None:
         super().__init__(options, scope)
-        self._by_ident: Dict[int, Any] = {}
-        self._strangers: Set[int] = set()
-        """Threads that were there before."""
+        self._by_id: Dict[int, Any] = {}
+        self._last_stranger = 0
+        """Of the threads that were there before: newer ones have greater ids."""
         self._watched: List[CodeType] = []
         self._local = 0
 
@@ -299,9 +299,8 @@ class MonitoringEngine(NativeEngine):
         for event, callback in _CALLBACKS:
             _MONITORING.register_callback(tool, event, getattr(native, callback))
         self._local = events.LINE | events.JUMP | events.PY_RETURN | events.PY_YIELD | events.STOP_ITERATION
-        here = threading.get_ident()
-        self._strangers = set(sys._current_frames()) - {here}
-        self._by_ident[here] = self._main
+        here, self._last_stranger = native.thread_ids()
+        self._by_id[here] = self._main
         _MONITORING.restart_events()
         everywhere = events.PY_START | events.PY_RESUME | events.PY_THROW | events.PY_UNWIND | events.RAISE
         _MONITORING.set_events(self._tool, everywhere)
@@ -326,13 +325,12 @@ class MonitoringEngine(NativeEngine):
 
     # -- what native.c leaves to Python
 
-    def thread_here(self) -> Any:
-        ident = threading.get_ident()
-        if ident in self._strangers:
-            return None
-        thread = self._by_ident.get(ident)
+    def thread_here(self, thread_id: int) -> Any:
+        thread = self._by_id.get(thread_id)
         if thread is None:
-            thread = self._by_ident[ident] = self._new_thread()
+            if thread_id <= self._last_stranger:
+                return None
+            thread = self._by_id[thread_id] = self._new_thread()
         return thread.native
 
     def watch(self, code: CodeType) -> None:
