@@ -147,6 +147,13 @@ KINDS = {
             (collections.deque, [1], lambda it: it.append(2)), (frozenset, {1}, lambda it: it.a.append(2)),
         )
     },
+    **{
+        f"another {base.__name__} of a subclass": (
+            lambda base=base, first=first, second=second: list(map(of(base), (first, second))),
+            lambda it: it.__setitem__(0, it[1]),
+        )
+        for base, first, second in ((int, 5, -5), (float, 0.0, -0.0), (str, "a", "b"), (bytes, b"a", b"b"))
+    },
     "dataclass": (lambda: Point([1]), lambda it: it.x.append(2)),
     "field": (lambda: Point(1), attr("y", 2)),
     "dataclass of slots": (lambda: SlotPoint([1], 2), attr("x", 3)),
@@ -174,6 +181,7 @@ KINDS = {
     "constant": (lambda: [object(), iter([])], lambda it: it.__setitem__(0, iter(()))),
     "bytearray": (lambda: bytearray(b"it's"), lambda it: it.append(34)),
     "long bytearray": (lambda: bytearray(b"'" * 700), lambda it: it.__setitem__(699, 34)),
+    "brackets beyond the cut": (lambda: ["x" * 600, [[], 1]], lambda it: it.__setitem__(1, [[1]])),
     "deep": (lambda: [[[[[[[[[1]]]]]]]]], lambda it: it[0][0][0][0][0][0][0][0].append(2)),
     "ring": (ring, lambda it: it[1].pop("pair")),
     "ring's end": (ring, lambda it: setattr(it[1]["plain"], "me", Plain(me=None))),
