@@ -197,9 +197,11 @@ def test_texts_end_with_the_model_s_own_stop_token_and_with_those_of_the_request
     stop = made.tokens[3]
     expected = made.tokens[: made.tokens.index(stop) + 1]
     (asked,) = model.generate([Request(prompt="def f", max_tokens=8, stop_ids=frozenset({stop}))])
-    model._model.generation_config.eos_token_id = stop
-    (own,) = model.generate([Request(prompt="def f", max_tokens=8)])
-    for stopped in (asked, own):
+    own = []
+    for ids in (stop, [stop]):
+        model._model.generation_config.eos_token_id = ids
+        own += model.generate([Request(prompt="def f", max_tokens=8)])
+    for stopped in (asked, *own):
         assert (stopped.tokens, stopped.finish) == (expected, "stop")
         assert stopped.text == model._text.decode(list(expected[:-1]))
 

@@ -131,6 +131,11 @@ def test_a_state_that_cannot_be_written_or_is_of_an_earlier_version_is_said(tmp_
     (tmp_path / checkpoint.UNFINISHED).touch()  # where a folder must be
     with pytest.raises(WorldError, match="could not be written"):
         train(fresh(), rows, replace(LOOP, num_steps=1), tmp_path, log=quiet)
+    (tmp_path / checkpoint.UNFINISHED).unlink()
+    (tmp_path / checkpoint.PREVIOUS_STATE).touch()
+    with pytest.raises(WorldError, match="could not be written"):
+        train(fresh(), rows, replace(LOOP, num_steps=2, save_every=1), tmp_path, log=quiet)
+    shutil.rmtree(tmp_path / checkpoint.STATE)
     (tmp_path / "state.pt").touch()
     with pytest.raises(DataError, match="of an earlier version"):
         train(fresh(), rows, LOOP, tmp_path, log=quiet)

@@ -119,7 +119,8 @@ def test_a_stream_says_the_prompt_s_ids_once_and_its_usage_last(engine):
     prompt = engine.tokenizer.encode("count:")
     options = {"include_usage": True}
     streamed = Connection(ask(prompt=prompt, stream=True, max_tokens=60, ignore_eos=True, stream_options=options))
-    speak(engine, streamed)
+    endpoints, _ = speak(engine, streamed)
+    assert endpoints.worker.num_open == 0
     *events, last = streamed.events
     assert len(events) > 1
     assert [event.get("prompt_token_ids") for event in events] == [prompt] + [None] * (len(events) - 1)
