@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
+from torch.distributed.tensor import DTensor
 
 from opencwm.data.pack import Document, PackState, join, pack
 from opencwm.errors import ConfigError
@@ -95,6 +96,20 @@ def muon_steps() -> None:
             reference.step()
         for (name, split), single in zip(ours.named_parameters(), theirs.parameters(), strict=True):
             assert torch.equal(whole(split), single), name
+
+
+def gathered() -> None:
+    """Only the block that computes has its weights whole, and rounded to the type of matrix products."""
+    with parallel.together(ParallelConfig(), "cpu") as processes:
+        model, seen = fresh(), []
+        parallel.split(model, processes, ParallelConfig(), torch.bfloat16)
+        weights = [block.mlp.up_proj for block in model.model.layers]
+        model.model.layers[1].mlp.register_forward_pre_hook(
+            lambda *_: seen.extend((isinstance(each.weight, DTensor), each.weight.dtype) for each in weights)
+        )
+        with torch.autocast("cpu", torch.bfloat16):
+            model.score(torch.arange(1, 9), [8])
+        assert seen == [(True, torch.float32), (False, torch.bfloat16)], seen
 
 
 def refused() -> None:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from tiny_models import tiny_model
-from training import LOOP, SHAPE, fresh, losses, muon_steps, refused, run
+from training import LOOP, SHAPE, fresh, gathered, losses, muon_steps, refused, run
 from training import together as in_processes
 
 from opencwm.errors import ConfigError
@@ -78,9 +78,15 @@ def test_a_run_of_which_one_process_was_killed_ends_as_one_that_was_left_alone(t
 
 def test_a_run_goes_on_in_another_number_of_processes(alone, tmp_path):
     assert in_processes(2, tmp_path, run, tmp_path, LOOP, 3) == [0] * 2
+    assert len(losses(tmp_path)) == 3  # all stop where one of them is asked to
     assert in_processes(4, tmp_path, run, tmp_path, replace(LOOP, parallel=ParallelConfig(tensor=2)), 6) == [0] * 4
+    assert len(losses(tmp_path)) == 6
     run(tmp_path, LOOP)
     same(tmp_path, alone)
+
+
+def test_weights_are_gathered_block_by_block(tmp_path):
+    assert in_processes(2, tmp_path, gathered) == [0] * 2
 
 
 @pytest.mark.parametrize("number", [2, 4])

@@ -132,6 +132,17 @@ Dealer = Callable[[random.Random], Work | None]
 """Gives the work for one position of the plan, all its choices taken from that position's generator; None: no more."""
 
 
+def by_lines(shard: Shard, name: str, work_of: Callable[[str, random.Random], Work]) -> Dealer:
+    """A position for each of a shard's lines of a file that `prepare` left."""
+    lines = lines_of(shard, name)
+
+    def work(rng: random.Random) -> Work | None:
+        line = next(lines, None)
+        return None if line is None else work_of(line, rng)
+
+    return work
+
+
 class Source(Protocol):
     """Instances are frozen, picklable and compare by value: they travel to workers as part of the recipe."""
 

@@ -30,7 +30,7 @@ from opencwm.data.repositories.episodes import Episode, EpisodeConfig, episodes_
 from opencwm.data.repositories.licence import licence_of
 from opencwm.data.repositories.sources import Sources
 from opencwm.data.repositories.suite import Environment, SuiteLimits, check_isolation, record_tree
-from opencwm.data.sources.base import Dealer, Job, Package, Run, Say, Shard, Take, Work, key_of, lines_of
+from opencwm.data.sources.base import Dealer, Job, Package, Run, Say, Shard, Take, Work, by_lines, key_of
 from opencwm.errors import ConfigError, DataError
 from opencwm.sandbox import NamespaceSandbox
 from opencwm.trace.files import read_traces, replacing
@@ -152,13 +152,9 @@ class Repositories:
     # -- once per shard
 
     def deal(self, shard: Shard) -> Dealer:
-        dealt = lines_of(shard, LIST)
         max_frames = min(self.episodes.max_frames, shard.max_frames)
 
-        def work(rng: random.Random) -> Work | None:
-            line = next(dealt, None)
-            if line is None:
-                return None
+        def work(line: str, rng: random.Random) -> Work:
             repository = Repository(**json.loads(line))
             return RepositoryWork(
                 name=repository.name,
@@ -172,7 +168,7 @@ class Repositories:
                 config=dataclasses.replace(self.episodes, max_frames=max_frames, seed=rng.getrandbits(32)),
             )
 
-        return work
+        return by_lines(shard, LIST, work)
 
     def record(self, jobs: Iterable[Job], options: Options) -> Iterator[Sequence[Take]]:
         for job in jobs:

@@ -27,7 +27,7 @@ from opencwm.data.repositories.apart import Portion, record_portion
 from opencwm.data.repositories.episodes import Episode, EpisodeConfig, episodes_of
 from opencwm.data.repositories.sources import Sources
 from opencwm.data.repositories.suite import Environment, SuiteLimits, check_isolation
-from opencwm.data.sources.base import Dealer, Job, Package, Run, Say, Shard, Take, Work, key_of, lines_of
+from opencwm.data.sources.base import Dealer, Job, Package, Run, Say, Shard, Take, Work, by_lines, key_of
 from opencwm.errors import ConfigError
 from opencwm.sandbox import NamespaceSandbox
 from opencwm.trace.files import replacing
@@ -111,13 +111,9 @@ class Suites:
     # -- once per shard
 
     def deal(self, shard: Shard) -> Dealer:
-        dealt = lines_of(shard, LIST)
         max_frames = min(self.episodes.max_frames, shard.max_frames)
 
-        def work(rng: random.Random) -> Work | None:
-            line = next(dealt, None)
-            if line is None:
-                return None
+        def work(line: str, rng: random.Random) -> Work:
             said = json.loads(line)
             return SuiteWork(
                 name=said["package"],
@@ -130,7 +126,7 @@ class Suites:
                 config=dataclasses.replace(self.episodes, max_frames=max_frames, seed=rng.getrandbits(32)),
             )
 
-        return work
+        return by_lines(shard, LIST, work)
 
     def record(self, jobs: Iterable[Job], options: Options) -> Iterator[Sequence[Take]]:
         for job in jobs:
