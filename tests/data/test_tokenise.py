@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 
@@ -227,9 +228,9 @@ def test_killed_ranks_go_on_at_another_number_of_ranks_as_if_nothing_had_happene
     config = LoaderConfig(mix=mix(str(tmp_path / "tokens")), seq_len=256, num_rows=4, seed=3)
     own = Tokenizer.load(tokenizer)
     alone = list(islice(Loader(config, own)(PackState()), 30))
-    seen = []
+    seen, beginning = [], json.dumps(asdict(PackState()))
     for rank, count in ((0, 9), (1, 7)):
-        argv = [str(tokenizer), str(tmp_path / "tokens"), str(rank), "2", str(count), '{"num_read": 0, "waiting": []}']
+        argv = [str(tokenizer), str(tmp_path / "tokens"), str(rank), "2", str(count), beginning]
         with subprocess.Popen([sys.executable, "-c", DRAWN, *argv], stdout=subprocess.PIPE, text=True) as running:
             seen.append([json.loads(line) for line in islice(running.stdout, count)])
             os.kill(running.pid, signal.SIGKILL)

@@ -8,10 +8,7 @@ from opencwm.cli.recipe import STAGES, find_recipe
 from opencwm.config import override
 from opencwm.errors import ConfigError
 from opencwm.model import shapes
-from opencwm.train.stage import describe
 
-KEPT = ("num_steps", "num_rows", "optim", "precision", "schedule", "seed", "seq_len", "spikes", "train_on_context")
-"""Of the loop, what a run's config.json has held since the first release."""
 SIZES = ("nano", "small", "b1_8", "paper_32b")
 
 
@@ -67,14 +64,3 @@ def test_the_mix_the_buckets_and_the_shape_are_set_on_the_command_line():
         override(stage, ["buckets=1025,long"])
     with pytest.raises(ConfigError, match="share of runs/a is -1"):
         override(stage, ["data=runs/a:-1"])
-
-
-def test_a_run_of_nano_that_was_begun_before_there_were_stages_goes_on():
-    config = find_recipe("train", "nano")
-    described = describe(config, config.model)
-    assert described["data"] == "runs/nano-data"
-    assert sorted(described["loop.schedule"]) == ["decay_share", "floor", "kind", "warmup_steps"]
-    of_the_run = sorted(key for key in described if not key.startswith("model."))
-    assert of_the_run == ["data", *sorted(f"loop.{key}" for key in KEPT), "seed", "start"]
-    later = describe(find_recipe("train", "midtrain"), config.model)
-    assert later["loop.schedule"]["span"] == [8 / 13, 1.0]

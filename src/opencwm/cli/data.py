@@ -158,16 +158,15 @@ def peek(
     Try: opencwm data peek runs/data -n 1
     """
     from opencwm.data.dataset import peek as draw
-    from opencwm.data.dataset import read_manifest
     from opencwm.data.views.files import is_derived
 
+    if (folder / "tokens.json").exists():
+        raise ConfigError(f"{folder} holds tokens", fix="look into what it was made of")
     if is_derived(folder):
         if html is not None:
             raise ConfigError("a view has no page", fix="leave --html out, or name the dataset it was derived from")
         show_pairs(folder, count, seed, as_json=as_json)
         return
-    if read_manifest(folder).get("kind") == "tokens":
-        raise ConfigError(f"{folder} holds tokens", fix="look into what it was made of")
     rows = draw(folder, count, seed)
     if html is not None:
         from opencwm.report.peek import write_peek
