@@ -122,6 +122,13 @@ def test_a_recording_leaves_nothing_behind():
             gc.enable()
 
 
+def run_on(version, program, folder):
+    """A program, told where the recorder lies, on another interpreter."""
+    (folder / "program.py").write_text(program)
+    argv = [interpreters.need(version), "-B", folder / "program.py", CHILD.parents[1]]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=60)
+
+
 DROPPED = """
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -148,9 +155,7 @@ print(kept)
 
 @pytest.mark.parametrize("version", interpreters.GOLDEN)
 def test_a_recorder_that_is_dropped_leaves_the_program_alone(version, tmp_path):
-    (tmp_path / "dropped.py").write_text(DROPPED)
-    argv = [interpreters.need(version), "-B", tmp_path / "dropped.py", CHILD.parents[1]]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    done = run_on(version, DROPPED, tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "[[2], [2], [3]]\n", "")
 
 
@@ -199,9 +204,7 @@ for name, to in (("__qualname__", "A"), ("__name__", "B"), *fields):
 
 @pytest.mark.parametrize("version", interpreters.GOLDEN)
 def test_a_class_that_is_changed_between_two_recordings(version, tmp_path):
-    (tmp_path / "changed.py").write_text(CHANGED)
-    argv = [interpreters.need(version), "-B", tmp_path / "changed.py", CHILD.parents[1]]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    done = run_on(version, CHANGED, tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
 
 

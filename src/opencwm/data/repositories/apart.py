@@ -1,4 +1,4 @@
-"""Run tests of an installed package where it lies, each in a process of its own, recorded, twice.
+"""Run tests of an installed package where it lies, apart from what takes a process down, recorded, twice.
 
     Portion(root, files, part) --pytest_plugin/opencwm_apart.py in the sandbox, twice--> traces, tests that are lost
 

@@ -122,7 +122,7 @@ class Shard:
     """Longer traces would be dropped."""
 
 
-def lines_of(shard: Shard, name: str) -> Iterator[str]:
+def shard_lines(shard: Shard, name: str) -> Iterator[str]:
     """A shard's lines of a file that `prepare` left."""
     with (shard.folder / name).open(encoding="utf-8") as file:
         yield from islice(file, shard.number, None, shard.count)
@@ -134,7 +134,7 @@ Dealer = Callable[[random.Random], Work | None]
 
 def by_lines(shard: Shard, name: str, work_of: Callable[[str, random.Random], Work]) -> Dealer:
     """A position for each of a shard's lines of a file that `prepare` left."""
-    lines = lines_of(shard, name)
+    lines = shard_lines(shard, name)
 
     def work(rng: random.Random) -> Work | None:
         line = next(lines, None)

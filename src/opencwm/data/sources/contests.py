@@ -15,7 +15,19 @@ from opencwm.data.contests.solutions import Asking, given_solutions, write_solut
 from opencwm.data.dedup import source_key
 from opencwm.data.journal import Journal
 from opencwm.data.record import Recorded
-from opencwm.data.sources.base import Dealer, Job, Package, Run, Say, Shard, Take, Work, key_of, lines_of, record_calls
+from opencwm.data.sources.base import (
+    Dealer,
+    Job,
+    Package,
+    Run,
+    Say,
+    Shard,
+    Take,
+    Work,
+    key_of,
+    record_calls,
+    shard_lines,
+)
 from opencwm.errors import ConfigError
 from opencwm.protocols import Model
 from opencwm.provider import served_model
@@ -130,7 +142,7 @@ class Contests:
         return (PROBLEMS,)
 
     def deal(self, shard: Shard) -> Dealer:
-        problems = map(_problem, lines_of(shard, PROBLEMS))
+        problems = map(_problem, shard_lines(shard, PROBLEMS))
         attempts = ((problem, source) for problem in problems for source in problem.solutions)
         judged = judge(attempts, judging=Judging(cpu_s=self.cpu_s))
         solutions = alternating(judged, per_problem=self.solutions)

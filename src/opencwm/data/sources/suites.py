@@ -1,7 +1,7 @@
 """The tests that lie in installed packages, and the standard library's own, cut into episodes.
 
     places --prepare--> suites.jsonl: portions of some tests each
-    a portion --repositories/apart.py: each test in a process of its own, twice--> traces --episodes.py--> takes
+    a portion --repositories/apart.py: its tests in a forked process, twice--> traces --episodes.py--> takes
 
 One position of a plan is one portion. Packages are not copied and need no repository: many wheels hold their tests, and
 `pip install --target` makes a folder of such packages. Files of tests that import what reaches outside the process (the
